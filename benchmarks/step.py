@@ -1,0 +1,293 @@
+"""How fast is a training step, and a prediction, of the full AlexNet? Beside PyTorch, and beside the limit.
+
+    python benchmarks/step.py                       batch 128, all cores
+    python benchmarks/step.py --batch 32 --threads 1 --rounds 5
+
+ours        this project, two towers
+eager       PyTorch as one would write it: nn.LocalResponseNorm, groups=2, torch.optim.SGD
+tuned       PyTorch with LRN as an in-place autograd Function, fused SGD, and glibc told to keep freed memory
+products    the matrix products of our net alone, on operands that lie ready: what no im2col code can beat
+
+Each runs in a process of its own; they take turns, round by round, so that a machine that slows down slows all.
+OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements-bench.txt for PyTorch (--no-torch:
+without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_": "17179869184",
+               "MALLOC_TOP_PAD_": "268435456"}
+
+
+# The contestants: each a function that returns (step, predict, layers) -----------------------------------------------
+
+def ours(batch, threads):
+    import numpy as np
+    from alexnet import AlexNet
+    from nn import SGD
+
+    network = AlexNet(threads=threads)
+    sgd = SGD(network)
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((batch, 224, 224, 3), dtype=np.float32)
+    labels = rng.integers(0, 1000, batch)
+    steps = iter(range(10**9))
+
+    def step():
+        loss, gradients = network.loss_and_gradients(images, labels, next(steps))
+        sgd.step(gradients, 1e-3)
+
+    def layers():
+        """{layer: [forward, backward] seconds of one step, a thread's time divided by the number of threads}."""
+        spent = {}
+        for tower in network.towers:
+            for name, layer in tower.items():
+                for i, method in enumerate(("forward", "backward")):
+                    setattr(layer, method, timed(getattr(layer, method), spent.setdefault(name, [[], []])[i]))
+        step()
+        wide = set(network.feature_layers)              # these use all threads at once, or are short
+        for tower in network.towers:
+            for layer in tower.values():
+                del layer.forward, layer.backward
+        return {name: [sum(part) / (1 if name in wide else threads) for part in parts] for name, parts in spent.items()}
+
+    return step, lambda: network.predict(images), layers
+
+
+def timed(function, durations):
+    def run(*args, **kwargs):
+        start = time.perf_counter()
+        result = function(*args, **kwargs)
+        durations.append(time.perf_counter() - start)
+        return result
+    return run
+
+
+def products(batch, threads):
+    import numpy as np
+    from alexnet import AlexNet, summary
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    pool = ThreadPoolExecutor(threads)
+    rng = np.random.default_rng(0)
+    network = AlexNet(threads=1)
+    jobs, shape = {}, network.shape                     # {layer: ([forward products], [backward products])}
+    for row in summary(network):
+        layer = network.towers[0][row.name]
+        if row.multiply_adds:
+            inputs, outputs = int(np.prod(layer.params["W"].shape[:-1])), row.shape[-1]
+            if len(row.shape) == 3:                     # a convolution: some images per product, the threads share them
+                places = row.shape[0] * row.shape[1]
+                images = min(batch, max(1, 1024 // places))
+                back = layer.size**2 * layer.kernels
+                count = row.towers * batch // images / threads
+                forward = [(places * images, inputs, outputs, count)]
+                backward = [(inputs, places * images, outputs, count)]
+                if not layer.first:
+                    backward += [(shape[0] * shape[1] * images, back, layer.channels, count)]
+            else:                                       # fully connected: the threads share the columns
+                forward = [(batch, inputs, -(-outputs // threads), row.towers)]
+                backward = [(inputs, batch, -(-outputs // threads), row.towers),
+                            (batch, outputs, -(-inputs // threads), row.towers)]
+            jobs[row.name] = [[(*operands(rng, m, k, n, threads), count) for m, k, n, count in part]
+                              for part in (forward, backward)]
+        shape = row.shape
+
+    def run(part):
+        def work(thread):
+            for a, b, outs, count in part:
+                for _ in range(round(count) or thread < 1):
+                    np.matmul(a, b, out=outs[thread])
+        list(pool.map(work, range(threads)))
+
+    def layers():
+        spent = {}
+        for name, parts in jobs.items():
+            for part in parts:
+                durations = []
+                timed(run, durations)(part)
+                spent.setdefault(name, []).append(durations[0])
+        return spent
+
+    def step():
+        for parts in jobs.values():
+            run(parts[0])
+            run(parts[1])
+
+    return step, lambda: [run(parts[0]) for parts in jobs.values()], layers
+
+
+def operands(rng, m, k, n, threads):
+    import numpy as np
+    return (rng.standard_normal((m, k), dtype=np.float32), rng.standard_normal((k, n), dtype=np.float32),
+            [np.empty((m, n), np.float32) for _ in range(threads)])
+
+
+def torch_net(batch, threads, tuned):
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+
+    class InPlaceNorm(torch.autograd.Function):
+        """The paper's LRN, written over its input's memory; keeps x and d."""
+
+        @staticmethod
+        def window(a):
+            s = a.clone()
+            for j in (1, 2):
+                s[:, j:] += a[:, :-j]
+                s[:, :-j] += a[:, j:]
+            return s
+
+        @staticmethod
+        def power(d):               # d^-3/4
+            return d.rsqrt().mul_(d.sqrt().rsqrt_())
+
+        @staticmethod
+        def forward(ctx, x):
+            d = InPlaceNorm.window(x * x).mul_(1e-4).add_(2.0)
+            ctx.save_for_backward(x, d)
+            return x * InPlaceNorm.power(d)
+
+        @staticmethod
+        def backward(ctx, dy):
+            x, d = ctx.saved_tensors
+            direct = InPlaceNorm.power(d).mul_(dy)
+            through = InPlaceNorm.window((direct * x).div_(d))
+            return through.mul_(x).mul_(-1.5e-4).add_(direct)
+
+    class Norm(nn.Module):
+        def forward(self, x):
+            return InPlaceNorm.apply(x)
+
+    def norm():
+        return Norm() if tuned else nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)   # it divides α by 5
+
+    net = nn.Sequential(
+        nn.ZeroPad2d((0, 3, 0, 3)),
+        nn.Conv2d(3, 96, 11, 4), nn.ReLU(True), norm(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(True), norm(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(True),
+        nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU(True),
+        nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(True), nn.MaxPool2d(3, 2), nn.Flatten(),
+        nn.Linear(9216, 4096), nn.ReLU(True), nn.Dropout(),
+        nn.Linear(4096, 4096), nn.ReLU(True), nn.Dropout(),
+        nn.Linear(4096, 1000))
+    sgd = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=True if tuned else None)
+    images, labels = torch.randn(batch, 3, 224, 224), torch.randint(0, 1000, (batch,))
+
+    def step():
+        net.train()
+        sgd.zero_grad()
+        F.cross_entropy(net(images), labels).backward()
+        sgd.step()
+
+    def predict():
+        net.eval()
+        with torch.no_grad():
+            net(images).softmax(1)
+
+    return step, predict, dict
+
+
+CONTESTANTS = {"ours": ours, "eager": lambda b, t: torch_net(b, t, False), "tuned": lambda b, t: torch_net(b, t, True),
+               "products": products}
+
+
+# The race ------------------------------------------------------------------------------------------------------------
+
+def work(name, batch, threads):
+    """In a contestant's own process: read a command a line, answer with a line of JSON."""
+    functions = dict(zip(("step", "predict", "layers"), CONTESTANTS[name](batch, threads)))
+    for line in sys.stdin:
+        start = time.perf_counter()
+        result = functions[line.strip()]()
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20           # GiB
+        print(json.dumps(dict(seconds=seconds, peak=peak, result=result if line.strip() == "layers" else None)),
+              flush=True)
+
+
+class Contestant:
+    def __init__(self, name, batch, threads):
+        environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+        environment |= KEEP_MEMORY if name == "tuned" else {}
+        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+        self.name, self.seconds, self.peak = name, {"step": [], "predict": []}, 0.0
+        self.process = subprocess.Popen([sys.executable, __file__, "--worker", name, "--batch", str(batch), "--threads",
+                                         str(threads)], env=environment, text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"step.py: '{self.name}' has ended: for eager and tuned, pip install -r requirements-bench.txt, "
+                     "or leave them out with --no-torch")
+        answer = json.loads(line)
+        self.peak = answer["peak"]
+        return answer
+
+
+def race(names, batch, threads, rounds):
+    contestants = [Contestant(name, batch, threads) for name in names]
+    for number in range(rounds + 1):
+        for command in ("step", "predict"):
+            for contestant in contestants:
+                seconds = contestant.ask(command)["seconds"]
+                if number:                                                          # the first round warms up
+                    contestant.seconds[command].append(seconds)
+    layers = {c.name: c.ask("layers")["result"] for c in contestants if c.name in ("ours", "products")}
+    for contestant in contestants:
+        contestant.process.stdin.close()
+        contestant.process.wait()
+    return contestants, layers
+
+
+def report(contestants, layers, batch, threads):
+    print(f"\nfull AlexNet, batch {batch}, {threads} thread(s), medians of {len(contestants[0].seconds['step'])} rounds")
+    print(f"{'':10} {'step s':>8} {'predict s':>10} {'peak GiB':>9}   ours / it: {'step':>6} {'predict':>8}")
+    ours = contestants[0]
+    for c in contestants:
+        step, predict = (statistics.median(c.seconds[what]) for what in ("step", "predict"))
+        ratios = [statistics.median(a / b for a, b in zip(ours.seconds[what], c.seconds[what]))
+                  for what in ("step", "predict")]
+        print(f"{c.name:10} {step:8.3f} {predict:10.3f} {c.peak:9.2f}   {ratios[0]:18.2f} {ratios[1]:8.2f}")
+    print(f"\nour layers in a step, ms   {'forward':>8} {'products':>9} {'backward':>9} {'products':>9}")
+    for name, (forward, backward) in layers["ours"].items():
+        limit = layers["products"].get(name)
+        print(f"{name:24} {forward * 1e3:10.1f} {limit[0] * 1e3 if limit else 0:9.1f} {backward * 1e3:9.1f} "
+              f"{limit[1] * 1e3 if limit else 0:9.1f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+                        else os.cpu_count(), help="of each contestant (default: one per core)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")
+    parser.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        return work(args.worker, args.batch, args.threads)
+    names = [name for name in CONTESTANTS if not (args.no_torch and name in ("eager", "tuned"))]
+    report(*race(names, args.batch, args.threads, args.rounds), args.batch, args.threads)
+
+
+if __name__ == "__main__":
+    main()

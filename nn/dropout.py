@@ -1,0 +1,48 @@
+"""Dropout (paper § 4.2)."""
+
+import numpy as np
+
+from nn.device import array_module
+from nn.layer import Layer, expect_float
+from nn.random import generator
+
+
+class Dropout(Layer):
+    """Training: every neuron's output is set to zero with probability `rate`. Test: all neurons, times 1 − rate.
+
+    inverted: divide by 1 − rate in training and do nothing at test time (Caffe, PyTorch), which has the same mean.
+    """
+
+    def __init__(self, rate=0.5, inverted=False):
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout's rate must be at least 0 and below 1, got {rate}")
+        self.rate, self.inverted = rate, inverted
+
+    def __repr__(self):
+        return f"Dropout({self.rate}{', inverted' if self.inverted else ''})"
+
+    def forward(self, x, train=True, key=(0,), part=(0, 1)):
+        """x (N, F) → y (N, F). Kept: the mask.
+
+        key: whole numbers that the mask is drawn from; the network gives (seed, step, layer's name), so a step can
+            be repeated and no state needs saving.
+        part: (t, T): x is tower t's share of a layer spread over T towers. Each draws the mask of the whole layer
+            and takes its own columns, so that two towers drop the same neurons as one.
+        """
+        expect_float(self, x)
+        scale = 1 - self.rate
+        if not train:
+            return (x.copy() if self.inverted else x * x.dtype.type(scale)), None
+        t, T = part
+        N, F = x.shape[0], x.shape[-1]
+        keep = generator("dropout", *key).random((*x.shape[:-1], F * T), np.float32) >= self.rate
+        mask = array_module(x).asarray(keep[..., t * F:(t + 1) * F])
+        if self.inverted:
+            mask = mask * x.dtype.type(1 / scale)
+        return x * mask, mask
+
+    def backward(self, dy, cache):
+        """∂x = mask · ∂y."""
+        mask = cache
+        return dy * mask, {}

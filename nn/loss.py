@@ -1,0 +1,57 @@
+"""Softmax and the cross-entropy loss (paper § 3.5: the 1000-way softmax, maximising multinomial regression)."""
+
+import numpy as np
+
+from nn.device import array_module
+
+
+def softmax(logits):
+    """(N, classes) → probabilities: each row is positive and sums to 1. The largest logit is taken off first, so that
+    no exponential overflows."""
+    e = np.exp(logits - logits.max(1, keepdims=True))
+    e /= e.sum(1, keepdims=True)
+    return e
+
+
+def top_errors(scores, labels, k):
+    """How many of N images have their label not among the k classes of the largest scores (logits or probabilities,
+    (N, classes)): an array of no axes. Ties count as errors, so that a net that gives all classes the same is wrong.
+    """
+    own = scores[array_module(scores).arange(len(scores)), labels]                  # (N,)
+    return ((scores >= own[:, None]).sum(1) > k).sum()
+
+
+class SoftmaxCrossEntropy:
+    """The mean over a batch of −log softmax(logits)[label]. A loss has no `y`: forward returns (loss, cache)."""
+
+    def __repr__(self):
+        return "SoftmaxCrossEntropy()"
+
+    def forward(self, logits, labels):
+        """logits (N, classes), labels (N,) whole numbers from 0 → loss, an array of no axes. Kept: softmax, labels.
+
+        Written as log Σ exp(z) − z[label] with z = logits − max, never log(softmax): finite for any finite logits.
+        Raises ValueError for labels of another length, type or range (a range is checked on the CPU alone, where
+        looking at the values does not wait for a device).
+        """
+        if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+            raise ValueError(f"{self} expects logits (N, classes) and labels (N,), got {logits.shape} and "
+                             f"{labels.shape}")
+        if labels.dtype.kind not in "iu":
+            raise ValueError(f"{self} expects whole numbers as labels, got {labels.dtype}")
+        xp = array_module(logits)
+        if xp is np and labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
+            raise ValueError(f"{self} expects labels from 0 to {logits.shape[1] - 1}, got {labels.min()} to "
+                             f"{labels.max()}: does the net have as many outputs as the data has classes?")
+        z = logits - logits.max(1, keepdims=True)                                   # (N, classes)
+        right = z[xp.arange(len(z)), labels]                                        # (N,)
+        loss = (np.log(np.exp(z).sum(1)) - right).mean()
+        return loss, (softmax(logits), labels)
+
+    def backward(self, cache):
+        """∂loss/∂logits = (softmax − one-hot) / N, (N, classes)."""
+        probabilities, labels = cache
+        d = probabilities.copy()
+        d[array_module(d).arange(len(d)), labels] -= 1
+        d /= len(d)
+        return d

@@ -1,0 +1,84 @@
+"""Learning (paper § 5): the update rule, and when to lower the learning rate."""
+
+import numpy as np
+
+from nn.device import array_module
+
+BLOCK = 1 << 16     # floats: the passes of one update over a block find it in the processor's cache
+
+
+class SGD:
+    """Stochastic gradient descent with momentum and weight decay, exactly as printed in § 5:
+
+        v ← momentum · v − weight_decay · ε · w − ε · ∂L/∂w
+        w ← w + v
+
+    ε (the learning rate) is inside the velocity: when it changes, the velocity keeps what earlier rates gave it.
+    (PyTorch multiplies by ε outside, which differs for some steps after a change.)
+
+    bias_decay: the decay of biases. The paper does not say; 0, as in the 2012 code, is the default.
+    bias_rate: ε of biases is this many times that of weights: 1 in the paper, 2 in the 2012 code and Caffe.
+    """
+
+    def __init__(self, network, momentum=0.9, weight_decay=0.0005, bias_decay=0.0, bias_rate=1.0):
+        if not 0 <= momentum < 1 or min(weight_decay, bias_decay) < 0 or bias_rate < 0:
+            raise ValueError("SGD expects 0 ≤ momentum < 1 and no negative decay or rate, got momentum "
+                             f"{momentum}, weight_decay {weight_decay}, bias_decay {bias_decay}, bias_rate {bias_rate}")
+        self.network, self.momentum, self.bias_rate = network, momentum, bias_rate
+        self.decay = {"W": weight_decay, "b": bias_decay}
+        self.velocity = [{name: array_module(w).zeros_like(w) for name, w in own.items()}
+                         for own in network.parameters]
+
+    def load(self, velocity):
+        """Set the velocities, from a dict of whole arrays like that of network.join(self.velocity)."""
+        self.velocity = self.network.split(velocity)
+
+    def step(self, gradients, lr):
+        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε."""
+        jobs = []
+        for t, weights in enumerate(self.network.parameters):
+            for name, w in weights.items():
+                kind = name.split(".")[-1]
+                rate = lr * (self.bias_rate if kind == "b" else 1)
+                w, v, g = w.reshape(-1), self.velocity[t][name].reshape(-1), gradients[t][name].reshape(-1)
+                for i in range(0, w.size, BLOCK):
+                    at = slice(i, i + BLOCK)
+                    jobs.append((w[at], v[at], g[at], rate, self.decay[kind], self.network.devices[t]))
+        self.network.workers.map(self._update, jobs)
+
+    def _update(self, job):
+        w, v, g, rate, decay, device = job
+        real = w.dtype.type
+        with device:
+            change = w * real(decay)
+            change += g
+            change *= real(rate)                    # ε (decay · w + ∂L/∂w)
+            v *= real(self.momentum)
+            v -= change
+            w += v
+
+
+def plateau(lr, errors, factor=10.0, drops=3, patience=3):
+    """ε after the validation errors of all epochs so far: lr, divided by `factor` whenever the error has stopped
+    improving, at most `drops` times (§ 5: by ten, three times). None when it has stopped once more: time to end.
+
+    "Stopped improving" means: no new best in the last `patience` epochs. (The authors decided by eye.)
+    A function of the log alone, so that a resumed run goes on as if it had never stopped.
+    """
+    best, waited, dropped = np.inf, 0, 0
+    for error in errors:
+        if error < best:
+            best, waited = error, 0
+            continue
+        waited += 1
+        if waited == patience:
+            dropped, waited = dropped + 1, 0
+    return lr / factor ** dropped if dropped <= drops else None
+
+
+def steps(lr, epoch, at, factor=10.0):
+    """ε of an epoch (counted from 0): lr, divided by `factor` at each of the epochs `at`.
+
+    The 2012 code's were 25, 51 and 79 of 91.
+    """
+    return lr / factor ** sum(epoch >= a for a in at)
