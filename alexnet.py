@@ -118,10 +118,10 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     return network
 
 
-def SmallAlexNet(classes=10, image=(24, 24, 1), **options):
-    """AlexNet for images of 24 to 64 pixels: the same plan with a third of the kernels, features for ten classes, and
-    a first layer of 5×5 kernels that skips no pixel. options: as of AlexNet."""
-    small = dict(kernels=(32, 64, 96, 96, 64), neurons=256, stem=(5, 1, 2), init="he", bias=0.0)
+def SmallAlexNet(classes=10, image=(28, 28, 1), **options):
+    """AlexNet for images of 28 to 64 pixels: the same plan with a sixth of the kernels and an eighth of the features,
+    and a first layer of 5×5 kernels that skips no pixel. options: as of AlexNet."""
+    small = dict(kernels=(16, 48, 64, 64, 48), neurons=512, stem=(5, 1, 2), init="he", bias=0.0)
     return AlexNet(classes, image, **small | options)
 
 

@@ -345,6 +345,17 @@ def central_views(images, side, mean, scale=1.0):
     return np.subtract(images[:, *crop], mean[crop], dtype=np.float32) * np.float32(scale)
 
 
+def ten_views(images, side, mean, scale=1.0):
+    """Yield the ten views that § 4.1 tests with, each (n, side, side, C) float32: the four corners and the centre of
+    images (n, H, W, C), minus the mean there, times `scale`, and their mirror images."""
+    down, right = room(images, side)
+    for top, left in ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)):
+        crop = np.s_[top:top + side, left:left + side]
+        view = np.subtract(images[:, *crop], mean[crop], dtype=np.float32) * np.float32(scale)
+        yield view
+        yield np.ascontiguousarray(view[:, :, ::-1])
+
+
 def order(count, seed, epoch):
     """(N,) int64: the order in which an epoch visits `count` images."""
     return generator(seed, ORDER, epoch).permutation(count)

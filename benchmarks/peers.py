@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--no-loops", action="store_true", help="leave the loops out (they take a minute)")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
-    images = rng.standard_normal((args.batch, 24, 24, 1), dtype=np.float32)
+    images = rng.standard_normal((args.batch, 28, 28, 1), dtype=np.float32)
     labels = rng.integers(0, 10, args.batch)
     nets = {"ours": net(), "im2col": net(TextbookConv, TextbookPool, micro_batch=args.batch, threads=1)}
     check(nets["ours"], nets["im2col"], images[:8], labels[:8])

@@ -55,7 +55,7 @@ def ours(batch, threads):
                 for i, method in enumerate(("forward", "backward")):
                     setattr(layer, method, timed(getattr(layer, method), spent.setdefault(name, [[], []])[i]))
         step()
-        wide = set(network.feature_layers)              # these use all threads at once, or are short
+        wide = {name for stage in network.stages if not stage.in_pieces for name in stage.layers}
         for tower in network.towers:
             for layer in tower.values():
                 del layer.forward, layer.backward

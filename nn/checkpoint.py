@@ -47,7 +47,7 @@ def write_atomically(path, write):
     """write(file) into a temporary file beside `path`, sync it, and rename it to `path`; on failure leave `path`
     as it was and no temporary file behind."""
     path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.tmp"
     try:
         with open(temporary, "wb") as file:
             write(file)

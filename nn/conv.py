@@ -27,7 +27,10 @@ class Conv2d(Layer):
             expect_count(f"Conv2d's {name}", value)
         if channels % groups or kernels % groups:
             raise ValueError(f"Conv2d's {groups} groups must divide its {channels} channels and {kernels} kernels")
-        self.before, self.after = (padding, padding) if np.ndim(padding) == 0 else padding
+        pads = (padding, padding) if np.ndim(padding) == 0 else tuple(padding)
+        if len(pads) != 2:
+            raise ValueError(f"Conv2d's padding must be a whole number or a pair (before, after), got {padding}")
+        self.before, self.after = pads
         for pad in (self.before, self.after):
             expect_count("Conv2d's padding", pad, least=0)
             if pad >= size:

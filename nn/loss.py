@@ -15,10 +15,11 @@ def softmax(logits):
 
 def top_errors(scores, labels, k):
     """How many of N images have their label not among the k classes of the largest scores (logits or probabilities,
-    (N, classes)): an array of no axes. Ties count as errors, so that a net that gives all classes the same is wrong.
+    (N, classes)): an array of no axes. Ties count as errors, and so do scores that are not numbers: a net without an
+    opinion is wrong.
     """
     own = scores[array_module(scores).arange(len(scores)), labels]                  # (N,)
-    return ((scores >= own[:, None]).sum(1) > k).sum()
+    return ((scores < own[:, None]).sum(1) < scores.shape[1] - k).sum()
 
 
 class SoftmaxCrossEntropy:

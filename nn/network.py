@@ -1,6 +1,7 @@
 """Towers side by side, as on the paper's two GPUs (§ 3.2), and how a batch goes through them."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +12,21 @@ from nn.linear import Flatten, Linear
 from nn.loss import SoftmaxCrossEntropy, softmax
 from nn.workers import Workers
 
-# A batch goes through the convolutional part in pieces of a few images, so that a piece's maps and unrolled columns
-# stay in the processor's cache; the pieces are shared out to threads. The fully connected part, whose weights are
-# what is large, takes the whole batch at once. (Measured with benchmarks/step.py: see the README.)
-PIECE = 1 << 18         # floats in the largest map of a piece (1 MiB)
+PIECE = 1 << 18         # floats in the largest map of a piece (1 MiB), see Stage
+
+
+class Stage(NamedTuple):
+    """Part of the net: what a tower does between two exchanges.
+
+    The convolutional stages take a batch in pieces of a few images, so that a piece's maps and unrolled columns stay in
+    the processor's cache: every piece in every tower is a job, and the jobs are shared out to threads. The fully
+    connected stages, whose weights are what is large, take the whole batch at once, with the threads inside each product.
+    (Whole batches everywhere would take TIMES as long: benchmarks/step.py.)
+    """
+    exchange: str | None    # the name of the exchange that it begins with, if it does
+    layers: list            # names
+    in_pieces: bool
+    largest: int            # floats of the largest map in a tower, per image
 
 
 class Exchange(Layer):
@@ -72,11 +84,7 @@ class Network:
         self.devices = devices or [Device("cpu") for _ in towers]
         self.workers = Workers(threads)
         self.loss = SoftmaxCrossEntropy()
-        self.sizes, shape = {}, self.shape              # {name: floats that the layer puts out, per image}
-        for name, layer in towers[0].items():
-            shape = layer.output_shape(shape)
-            self.sizes[name] = math.prod(shape)
-        self.map_stages, self.feature_layers = self._stages()
+        self.stages = self._stages()
         for tower, device in zip(towers, self.devices):
             for layer in tower.values():
                 for key in layer.params:
@@ -145,15 +153,15 @@ class Network:
 
     def features(self, images):
         """What the last layer sees, (N, 4096) in the full net, as a NumPy array: § 6.1 compares images by it."""
-        features, _ = self.forward(images, train=False, stop=-1)
+        features, _ = self.forward(images, train=False, last=False)
         return self.devices[0].get(features)
 
     # A batch through the net ---------------------------------------------------------------------------------------
 
-    def forward(self, images, train=True, step=0, stop=None):
+    def forward(self, images, train=True, step=0, last=True):
         """images (N, H, W, C) → logits (N, classes) on the first device, and the caches for backward.
 
-        stop=-1 leaves the last layer out.
+        last=False leaves the last layer out.
         """
         if images.ndim != 4 or images.shape[1:] != self.shape:
             hint = ": add a batch axis with images[None]" if images.shape == self.shape else ""
@@ -161,126 +169,113 @@ class Network:
         expect_float("the net", images)
         if not len(images):
             raise ValueError("the net expects at least one image, got none")
-        x, caches = {t: device.put(images) for t, device in enumerate(self.devices)}, []
+        xs, caches = {t: device.put(images) for t, device in enumerate(self.devices)}, []
         with self.workers.one_blas_thread():
-            for stage in self.map_stages:
-                x, cache = self._forward_in_pieces(stage, x, train, step)
+            for stage in self.stages:
+                if stage is self.stages[-1] and not last:
+                    stage = stage._replace(layers=stage.layers[:-1])
+                xs, cache = self._forward(stage, xs, train, step)
                 caches.append(cache)
-            x, cache = self._forward(self.feature_layers[:stop], x, train, (self.seed, step, 0))
-        return x[0], (caches, cache)
+        return xs[0], caches
 
     def backward(self, dlogits, caches):
-        """∂loss/∂logits (N, classes) and forward's caches → gradients in the form of `parameters`."""
-        map_caches, feature_caches = caches
+        """∂loss/∂logits (N, classes) and forward's caches → gradients in the form of `parameters`. The caches are let
+        go of as they are used."""
+        ds, gradients = {0: dlogits}, [{} for _ in self.towers]
         with self.workers.one_blas_thread():
-            d, gradients = self._backward(self.feature_layers, {0: dlogits}, feature_caches)
-            for stage, cache in zip(reversed(self.map_stages), reversed(map_caches)):
-                d = self._backward_in_pieces(stage, d, cache, gradients)
+            for stage in reversed(self.stages):
+                ds = self._backward(stage, ds, caches.pop(), gradients)
         return gradients
 
     def _stages(self):
-        """Names of the layers: [those of a stage of the convolutional part, …], those of the fully connected part.
-
-        A stage ends before an exchange, where the maps have become smaller and more images make a piece.
-        """
-        stages, names = [[]], list(self.towers[0])
-        for name in names:
-            if isinstance(self.towers[0][name], (Exchange, Flatten)):
-                stages.append([])
-            stages[-1].append(name)
-        flat = next((i for i, stage in enumerate(stages) if isinstance(self.towers[0][stage[0]], Flatten)), 0)
-        flat -= flat > 0 and len(stages[flat - 1]) == 1         # an exchange right before it
-        return stages[:flat], sum(stages[flat:], [])
+        """The layers, cut before every exchange and before Flatten."""
+        stages, shape, in_pieces = [], self.shape, any(isinstance(layer, Flatten) for layer in self.towers[0].values())
+        for name, layer in self.towers[0].items():
+            in_pieces = in_pieces and not isinstance(layer, Flatten)
+            if isinstance(layer, Exchange):
+                stages.append(Stage(name, [], in_pieces, 0))
+            elif not stages or stages[-1].in_pieces != in_pieces:
+                stages.append(Stage(None, [], in_pieces, 0))
+            shape = layer.output_shape(shape)
+            stage = stages[-1]
+            stages[-1] = stage._replace(layers=[*stage.layers, name] if name != stage.exchange else stage.layers,
+                                        largest=max(stage.largest, math.prod(shape)))
+        return stages
 
     def _pieces(self, stage, count):
-        """Cut a batch of `count` images into slices of equal size, or nearly, for the layers of `stage`."""
+        """Cut a batch of `count` images into slices of equal size, or nearly."""
+        if not stage.in_pieces:
+            return [slice(0, count)]
         if self.micro_batch:
             return [slice(i, i + self.micro_batch) for i in range(0, count, self.micro_batch)]
-        largest = max(self.sizes[name] for name in stage)
-        number, threads = -(-count * largest // PIECE), self.workers.threads
-        number = min(count, -(-number // threads) * threads)    # a multiple, so that no thread is left idle
+        number, threads = -(-count * stage.largest // PIECE), self.workers.threads
+        even = threads // math.gcd(threads, len(self.towers))
+        number = min(count, -(-number // even) * even)          # so that there is as much for every thread
         edges = [i * count // number for i in range(number + 1)]
         return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
 
-    def _forward_in_pieces(self, stage, x, train, step):
-        """Like _forward, a piece at a time. The cache is a list of (piece, its caches)."""
-        pieces = self._pieces(stage, len(x[0]))
+    def _forward(self, stage, xs, train, step):
+        """xs: {tower: its maps of the whole batch} → the same after the stage, and what _backward needs of it."""
+        towers = [t for t, tower in enumerate(self.towers) if (stage.exchange or stage.layers[0]) in tower]
+        widths = {t: x.shape[-1] for t, x in xs.items()}
+        if stage.exchange:
+            xs = self.towers[0][stage.exchange].forward(xs, self.devices, towers)
 
-        def forward(piece):
-            return self._forward(stage, {t: maps[piece] for t, maps in x.items()}, train,
-                                 (self.seed, step, piece.start), run)
+        def forward(job):
+            piece, t = job
+            x, caches = xs[t][piece], []
+            with self.devices[t]:
+                for name in stage.layers:
+                    layer = self.towers[t][name]
+                    draw = dict(key=(self.seed, step, name, piece.start), part=(t, len(towers))
+                                ) if isinstance(layer, Dropout) else {}
+                    x, cache = layer.forward(x, train, **draw)
+                    caches.append(cache)
+            return x, caches
 
-        share_out, run = (self.workers.map, map) if len(pieces) > 1 else (map, self.workers.map)
-        outputs, caches = zip(*share_out(forward, pieces))
-        return join(outputs), list(zip(pieces, caches))
+        jobs = [(piece, t) for piece in self._pieces(stage, len(xs[0])) for t in towers]
+        results = list((self.workers.map if stage.in_pieces else map)(forward, jobs))
+        ys = {t: join([y for (_, tower), (y, _) in zip(jobs, results) if tower == t]) for t in towers}
+        return ys, (widths, jobs, [caches for _, caches in results])
 
-    def _backward_in_pieces(self, stage, d, caches, gradients):
-        """Like _backward, a piece at a time; what the pieces say of the parameters is added to `gradients`."""
-        inputs = [None] * len(caches)
+    def _backward(self, stage, ds, cache, gradients):
+        """The way back: ds as xs above; adds what the stage says of its parameters to `gradients`."""
+        widths, jobs, caches = cache
+        inputs = [None] * len(jobs)
 
         def backward(numbers):
+            """Jobs one after the other, their gradients added up on the way, in a fixed order."""
             total = [{} for _ in self.towers]
             for i in numbers:
-                piece, cache = caches[i]
-                inputs[i], new = self._backward(stage, {t: maps[piece] for t, maps in d.items()}, cache)
-                add(total, new)
+                piece, t = jobs[i]
+                d = ds[t][piece]
+                with self.devices[t]:
+                    for name in reversed(stage.layers):
+                        d, grads = self.towers[t][name].backward(d, caches[i].pop())
+                        add(total[t], {f"{name}.{key}": gradient for key, gradient in grads.items()})
+                inputs[i] = d
             return total
 
-        sums = min(self.workers.threads, len(caches))           # one sum per thread, each in a fixed order
-        for total in self.workers.map(backward, [range(len(caches))[i::sums] for i in range(sums)]):
-            add(gradients, total)
-        return join(inputs) if inputs[0][0] is not None else None
-
-    def _forward(self, names, xs, train, key, run=map):
-        """Layer by layer, in each all towers. xs: {tower: array} → the same, and {layer: {tower: cache}}.
-
-        run: `map`, or the workers' to have each tower in a thread of its own (a single image makes a single piece).
-        """
-        caches = {}
-        for name in names:
-            towers = [t for t, tower in enumerate(self.towers) if name in tower]
-            layer = self.towers[0][name]
-            if isinstance(layer, Exchange):
-                caches[name] = {t: x.shape[-1] for t, x in xs.items()}
-                xs = layer.forward(xs, self.devices, towers)
-                continue
-
-            def forward(t):
-                layer = self.towers[t][name]
-                draw = dict(key=(*key, name), part=(t, len(towers))) if isinstance(layer, Dropout) else {}
-                with self.devices[t]:
-                    return layer.forward(xs[t], train, **draw)
-
-            ys, cache = zip(*run(forward, towers))
-            xs, caches[name] = dict(zip(towers, ys)), dict(zip(towers, cache))
-        return xs, caches
-
-    def _backward(self, names, ds, caches):
-        """The way back. ds: {tower: ∂ of the output} → {tower: ∂ of the input}, and the gradients per tower.
-        Caches are let go of as they are used."""
-        gradients = [{} for _ in self.towers]
-        for name in reversed(names):
-            cache = caches.pop(name)
-            if isinstance(self.towers[0][name], Exchange):
-                ds = self.towers[0][name].backward(ds, self.devices, cache)
-                continue
-            for t in cache:
-                with self.devices[t]:
-                    ds[t], grads = self.towers[t][name].backward(ds[t], cache[t])
-                gradients[t].update((f"{name}.{key}", gradient) for key, gradient in grads.items())
-        return ds, gradients
+        sums = min(self.workers.threads, len(jobs))             # one sum per thread
+        run = self.workers.map if stage.in_pieces else map
+        for total in run(backward, [range(i, len(jobs), sums) for i in range(sums)]):
+            for own, more in zip(gradients, total):
+                add(own, more)
+        if inputs[0] is None:
+            return None
+        ds = {t: join([d for (_, tower), d in zip(jobs, inputs) if tower == t]) for t in ds}
+        return self.towers[0][stage.exchange].backward(ds, self.devices, widths) if stage.exchange else ds
 
 
 def join(pieces):
-    """[{tower: maps of a piece}, …] → {tower: maps of the batch}."""
-    return {t: array_module(first).concatenate([maps[t] for maps in pieces]) for t, first in pieces[0].items()}
+    """Arrays of pieces of a batch → one of the whole batch."""
+    return pieces[0] if len(pieces) == 1 else array_module(pieces[0]).concatenate(pieces)
 
 
 def add(total, more):
-    """total += more, for gradients in the form of Network.parameters; what total lacks is taken as it is."""
-    for own, new in zip(total, more):
-        for name, gradient in new.items():
-            if name in own:
-                own[name] += gradient
-            else:
-                own[name] = gradient
+    """total += more, for {parameter: gradient}; what total lacks is taken as it is."""
+    for name, gradient in more.items():
+        if name in total:
+            total[name] += gradient
+        else:
+            total[name] = gradient

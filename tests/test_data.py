@@ -57,6 +57,17 @@ def test_views_are_all_the_crops_and_mirrors_there_are():
     assert {view.tobytes() for view in views} == wanted
 
 
+def test_the_papers_ten_views():
+    """§ 4.1, at (0, 0), (0, 32), (32, 0), (32, 32) and (16, 16) of 256 pixels, each with its mirror image."""
+    images, mean = noise(2, 256, 256, 3), noise(256, 256, 3).astype(np.float32)
+    views = list(data.ten_views(images, 224, mean, 0.5))
+    assert len(views) == 10
+    for (top, left), view, mirror in zip([(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)], views[::2], views[1::2]):
+        crop = np.s_[top:top + 224, left:left + 224]
+        np.testing.assert_array_equal(view, (images[:, *crop] - mean[crop]) * np.float32(0.5))
+        np.testing.assert_array_equal(mirror, view[:, :, ::-1])
+
+
 def test_the_papers_2048_views():
     table = data.draws(100_000, 32, 32, 0, 0)
     assert len(np.unique(table, axis=0)) == 2048 and (table.max(axis=0) == [31, 31, 1]).all()

@@ -1,6 +1,10 @@
-"""Every layer: its definition, its gradients by finite differences, its types, its manners and its sentences."""
+"""Every layer and the loss: against slow oracles, finite differences and PyTorch, and what each refuses.
 
-import itertools
+Shapes are awkward on purpose: odd and unequal sides, strides that leave rows over, windows that overlap and do not
+tile, padding on one side, groups, one image and three.
+"""
+
+import copy
 
 import numpy as np
 import pytest
@@ -10,290 +14,528 @@ from nn import (Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, 
                 check_layer, softmax, top_errors)
 
 
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
+def spaced(*shape, seed=0, dtype=np.float64):
+    """Numbers between −2 and 2 in random order, evenly spaced, none of them 0: where ReLU and pooling are smooth.
+    float32 and float64 get the same ones."""
+    size = int(np.prod(shape))
+    order = np.random.default_rng(seed).permutation(size)
+    return ((order + 0.25) * 4 / size - 2).reshape(shape).astype(np.float32).astype(dtype)
 
 
-def distinct(*shape, seed=0):
-    """Values of both signs, no two equal, all at least 0.05 apart and away from 0: smooth for ReLU and pooling."""
-    count = int(np.prod(shape))
-    values = (np.arange(count) - count // 2 + 0.5) * 0.1
-    return np.random.default_rng(seed).permutation(values).reshape(shape)
-
-
-def randomise(layer, dtype=np.float64, seed=1):
-    layer.params = {name: normal(*p.shape, seed=seed + i).astype(dtype)
-                    for i, (name, p) in enumerate(layer.params.items())}
+def filled(layer, dtype=np.float64):
+    """The same layer with other parameters, of type `dtype`."""
+    layer = copy.copy(layer)
+    layer.params = {name: spaced(*p.shape, seed=2, dtype=dtype) for name, p in layer.params.items()}
     return layer
 
 
-# size, stride, padding, groups, H, W, N
-CONVOLUTIONS = [
-    (1, 1, 0, 1, 3, 2, 1), (3, 1, 1, 1, 5, 4, 3), (3, 1, 0, 2, 5, 7, 1), (5, 1, 2, 2, 6, 5, 3), (3, 2, 1, 1, 7, 6, 3),
-    (3, 2, 0, 3, 8, 5, 1), (4, 3, 1, 1, 9, 7, 1), (4, 3, (0, 3), 2, 8, 6, 1), (5, 4, (0, 3), 1, 12, 10, 3),
-    (3, 4, 2, 1, 9, 6, 1), (2, 3, 0, 1, 7, 6, 3), (4, 1, (1, 2), 1, 5, 3, 1), (3, 1, (2, 0), 3, 4, 3, 1)]
+def gradient_for(layer, x):
+    """A random ∂y of the right shape and type."""
+    return spaced(len(x), *layer.output_shape(x.shape[1:]), seed=1, dtype=x.dtype)
 
 
-def conv_of(case, C=6, K=6):
-    size, stride, padding, groups, H, W, N = case
-    return Conv2d(C, K, size, stride, padding, groups), normal(N, H, W, C)
+def results(layer, x, dy, **draw):
+    """Everything that comes out of a layer, by name."""
+    y, cache = layer.forward(x, train=True, **draw)
+    dx, grads = layer.backward(dy, cache)
+    return {"y": y, **grads} | ({} if dx is None else {"dx": dx})
 
 
-@pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_convolution_is_its_definition(case):
-    layer, x = conv_of(case)
-    randomise(layer)
-    wanted = oracles.convolution(x, *layer.params.values(), layer.stride, layer.before, layer.after, layer.groups)
-    y, _ = layer.forward(x)
-    assert y.shape == wanted.shape == (len(x), *layer.output_shape(x.shape[1:]))
-    np.testing.assert_allclose(y, wanted, rtol=1e-12, atol=1e-12)
+def cases(named):
+    return [pytest.param(*case, id=name) for name, case in named.items()]
 
 
-@pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_convolution_gradients(case):
-    layer, x = conv_of(case, C=case[3] * 2 if case[3] > 1 else 2, K=case[3] * 2 if case[3] > 1 else 3)
-    assert check_layer(layer, x) < 1e-6
+CONVOLUTIONS = {        # layer, shape of x
+    "conv": (Conv2d(3, 4, 3), (1, 7, 5, 3)),
+    "conv 1×1": (Conv2d(3, 2, 1), (3, 3, 5, 3)),
+    "conv padded": (Conv2d(2, 3, 5, padding=2), (3, 5, 8, 2)),
+    "conv as large as the map": (Conv2d(2, 3, 4), (3, 4, 4, 2)),
+    "conv even kernel, padding (0, 1)": (Conv2d(2, 3, 2, padding=(0, 1)), (1, 4, 3, 2)),
+    "conv padding (2, 0)": (Conv2d(2, 2, 3, padding=(2, 0)), (1, 4, 5, 2)),
+    "conv stride 2": (Conv2d(3, 4, 3, stride=2, padding=1), (3, 6, 9, 3)),
+    "conv stride 3, one row left over": (Conv2d(2, 3, 3, stride=3), (1, 7, 10, 2)),
+    "conv stride 4, padding (0, 3)": (Conv2d(3, 2, 5, stride=4, padding=(0, 3)), (1, 11, 14, 3)),
+    "conv stride 4 over a kernel of 3": (Conv2d(2, 3, 3, stride=4, padding=(1, 2)), (3, 9, 6, 2)),
+    "conv 2 groups": (Conv2d(4, 6, 3, padding=1, groups=2), (3, 5, 4, 4)),
+    "conv 2 groups, stride 3": (Conv2d(4, 6, 5, stride=3, padding=2, groups=2), (1, 9, 8, 4)),
+    "conv 3 groups, padding (0, 1)": (Conv2d(6, 3, 3, stride=2, padding=(0, 1), groups=3), (3, 4, 7, 6)),
+    "conv first": (Conv2d(3, 4, 3, stride=2, first=True), (3, 7, 6, 3))}
+NORMS = {
+    "norm": (LocalResponseNorm(5, alpha=1.0), (3, 4, 3, 7)),
+    "norm of 1": (LocalResponseNorm(1, alpha=1.0), (1, 3, 2, 4)),
+    "norm of 3, 2 groups": (LocalResponseNorm(3, alpha=1.3, k=1.0, groups=2), (1, 3, 2, 6)),
+    "norm of 5, 2 groups": (LocalResponseNorm(5, alpha=1.0, groups=2), (3, 1, 2, 14)),
+    "norm of 7, 3 groups of fewer": (LocalResponseNorm(7, alpha=0.8, beta=0.5, groups=3), (1, 2, 3, 12)),
+    "norm of 5, 3 channels": (LocalResponseNorm(5, alpha=1.0, beta=1.2, k=1.5), (3, 2, 2, 3))}
+POOLS = {
+    "pool": (MaxPool2d(3, 2), (3, 7, 9, 2)),
+    "pool, rows left over": (MaxPool2d(3, 2), (1, 8, 6, 3)),
+    "pool stride 1": (MaxPool2d(3, 1), (1, 5, 4, 3)),
+    "pool of 2": (MaxPool2d(2, 2), (3, 5, 7, 2)),
+    "pool of 4, stride 3": (MaxPool2d(4, 3), (3, 11, 9, 1)),
+    "pool of 2, gaps between": (MaxPool2d(2, 3), (1, 7, 9, 2)),
+    "pool of 1": (MaxPool2d(1, 2), (1, 4, 5, 2))}
+OTHERS = {
+    "relu": (ReLU(), (3, 4, 3, 2)),
+    "relu of features": (ReLU(), (3, 7)),
+    "tanh": (Tanh(), (1, 4, 3, 2)),
+    "flatten": (Flatten(), (3, 2, 5, 4)),
+    "linear": (Linear(5, 3), (3, 5)),
+    "linear, one image": (Linear(3, 7), (1, 3))}
+DROPOUTS = {
+    "dropout": (Dropout(), (3, 9), dict(key=(1, 2, "fc6"))),
+    "dropout of maps": (Dropout(0.3), (3, 2, 3, 2), dict(key=(1,))),
+    "dropout inverted": (Dropout(0.3, inverted=True), (3, 9), dict(key=(1, 2), part=(1, 3)))}
+
+LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | OTHERS | DROPOUTS).items()})
 
 
-def test_first_convolution_has_the_same_gradients_but_none_of_the_image():
-    x, dy = normal(2, 9, 8, 3), normal(2, 3, 2, 4)
-    plain, first = (randomise(Conv2d(3, 4, 3, 3, first=f)) for f in (False, True))
-    (dx, grads), (nothing, same) = (layer.backward(dy, layer.forward(x)[1]) for layer in (plain, first))
-    assert nothing is None and dx.shape == x.shape
-    for name in grads:
-        np.testing.assert_array_equal(grads[name], same[name])
-    assert check_layer(first, x) < 1e-6
+# Facts of all layers -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("layer, shape, draw", LAYERS)
+def test_gradients(layer, shape, draw):
+    """Every entry of every gradient, against finite differences."""
+    check_layer(layer, spaced(*shape), **draw)
+
+
+@pytest.mark.parametrize("layer, shape, draw", LAYERS)
+def test_output_shape(layer, shape, draw):
+    y, _ = layer.forward(spaced(*shape), **draw)
+    assert y.shape == (shape[0], *layer.output_shape(shape[1:]))
+
+
+@pytest.mark.parametrize("layer, shape, draw", LAYERS)
+def test_the_type_that_goes_in_comes_out(layer, shape, draw):
+    """float32 gives float32 and float64 gives float64, forward and backward, and the same numbers.
+
+    (A sum of some hundred terms in float32 may be off by some hundred times 6e-8 of its largest.)
+    """
+    x = spaced(*shape)
+    dy = gradient_for(layer, x)
+    double = results(filled(layer), x, dy, **draw)
+    single = results(filled(layer, np.float32), x.astype(np.float32), dy.astype(np.float32), **draw)
+    assert double.keys() == single.keys()
+    for name, wanted in double.items():
+        assert (wanted.dtype, single[name].dtype) == (np.float64, np.float32), name
+        np.testing.assert_allclose(single[name], wanted, rtol=0, atol=1e-5 * np.abs(wanted).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("layer, shape, draw", LAYERS)
+def test_inputs_are_never_written_to(layer, shape, draw):
+    """Neither x nor ∂y nor the parameters, in training or at test; and the cache survives backward."""
+    layer, x = filled(layer), spaced(*shape)
+    dy = gradient_for(layer, x)
+    before = copy.deepcopy([x, dy, layer.params])
+    layer.forward(x, train=False)
+    _, cache = layer.forward(x, train=True, **draw)
+    first, second = layer.backward(dy, cache), layer.backward(dy, cache)
+    np.testing.assert_equal([x, dy, layer.params], before)
+    np.testing.assert_equal(first, second)
+
+
+@pytest.mark.parametrize("layer, shape, draw", LAYERS)
+def test_views_are_as_good_as_arrays(layer, shape, draw):
+    """Arrays whose numbers do not lie side by side: an exchange hands parts of maps down like that."""
+    def apart(a):
+        wide = np.full([2 * length for length in a.shape], np.nan)
+        view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+        view[...] = a
+        return view
+
+    layer, x = filled(layer), spaced(*shape)
+    dy = gradient_for(layer, x)
+    wanted, found = results(layer, x, dy, **draw), results(layer, apart(x), apart(dy), **draw)
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-13, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | POOLS | OTHERS))
+def test_without_training_the_same_output_and_no_cache(layer, shape):
+    layer, x = filled(layer), spaced(*shape)
+    y, cache = layer.forward(x, train=False)
+    assert cache is None
+    np.testing.assert_array_equal(y, layer.forward(x, train=True)[0])
+
+
+# Convolution ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS))
+def test_conv_is_the_seven_loops(layer, shape):
+    layer, x = filled(layer), spaced(*shape)
+    wanted = oracles.convolution(x, layer.params["W"], layer.params["b"], layer.stride, (layer.before, layer.after),
+                                 layer.groups)
+    np.testing.assert_allclose(layer.forward(x)[0], wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_conv_padding_is_zeros_around_the_image():
+    """(before, after): before on the top and left, after on the bottom and right."""
+    padded, bare = filled(Conv2d(2, 3, 5, stride=2, padding=(1, 3))), filled(Conv2d(2, 3, 5, stride=2))
+    x = spaced(3, 6, 7, 2)
+    wide = np.zeros((3, 6 + 4, 7 + 4, 2))
+    wide[:, 1:7, 1:8] = x
+    np.testing.assert_allclose(padded.forward(x)[0], bare.forward(wide)[0], rtol=1e-13, atol=1e-13)
+
+
+def test_conv_groups_are_layers_side_by_side():
+    """Two groups are two convolutions that know nothing of each other: what the paper's two GPUs do (§ 3.2)."""
+    both, x = filled(Conv2d(4, 6, 3, padding=1, groups=2)), spaced(3, 5, 7, 4)
+    halves = []
+    for g in range(2):
+        one = Conv2d(2, 3, 3, padding=1)
+        one.params = {name: p[..., 3 * g:3 * g + 3] for name, p in both.params.items()}
+        halves.append(one.forward(x[..., 2 * g:2 * g + 2])[0])
+    np.testing.assert_allclose(both.forward(x)[0], np.concatenate(halves, axis=3), rtol=1e-13, atol=1e-13)
+
+
+def test_conv_first_gives_no_gradient_of_the_images():
+    first, other = filled(Conv2d(3, 4, 3, first=True)), filled(Conv2d(3, 4, 3))
+    x = spaced(3, 7, 5, 3)
+    dy = gradient_for(first, x)
+    (nothing, grads), (_, wanted) = (layer.backward(dy, layer.forward(x)[1]) for layer in (first, other))
+    assert nothing is None
+    np.testing.assert_equal(grads, wanted)
 
 
 def test_the_papers_sizes():
-    """§ 3.5: 224 pixels and 3 more on the right and bottom give 55; overlapping pooling 55 → 27 → 13 → 6."""
-    assert Conv2d(3, 48, 11, 4, (0, 3)).output_shape((224, 224, 3)) == (55, 55, 48)
-    assert Conv2d(3, 48, 11, 4).output_shape((227, 227, 3)) == (55, 55, 48)
-    assert [MaxPool2d(3, 2).output_shape((side, side, 8))[0] for side in (55, 27, 13)] == [27, 13, 6]
+    """224 pixels, or 227, give 55; and the three poolings 55 → 27 → 13 → 6."""
+    assert Conv2d(3, 96, 11, 4, padding=(0, 3)).output_shape((224, 224, 3)) == (55, 55, 96)
+    assert Conv2d(3, 96, 11, 4).output_shape((227, 227, 3)) == (55, 55, 96)
+    assert Conv2d(3, 96, 11, 4).output_shape((224, 224, 3)) == (54, 54, 96)
+    sides = [55]
+    for _ in range(3):
+        sides.append(MaxPool2d(3, 2).output_shape((sides[-1], sides[-1], 96))[0])
+    assert sides == [55, 27, 13, 6]
 
 
-def test_one_sided_padding_is_on_the_right_and_bottom():
-    layer = Conv2d(1, 1, 2, padding=(0, 1))
-    layer.params["W"][:] = 1
-    y, _ = layer.forward(np.arange(1, 5, dtype=np.float32).reshape(1, 2, 2, 1))
-    assert y[0, ..., 0].tolist() == [[10, 6], [7, 4]]
+# Local response normalisation ----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("layer, shape", cases(NORMS))
+def test_norm_is_the_papers_formula(layer, shape):
+    x = spaced(*shape)
+    wanted = oracles.local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
+    np.testing.assert_allclose(layer.forward(x)[0], wanted, rtol=1e-12, atol=1e-12)
 
 
-NORMS = [(5, 1.0, 0.75, 2.0, 1, 7), (5, 1.3, 0.75, 2.0, 2, 12), (3, 0.8, 0.5, 1.0, 1, 4), (7, 1.0, 1.2, 1.5, 3, 15),
-         (5, 1.0, 0.75, 1.0, 1, 2), (1, 2.0, 0.75, 2.0, 1, 3)]
+def test_norm_as_printed_is_the_default():
+    layer = LocalResponseNorm()
+    assert (layer.size, layer.alpha, layer.beta, layer.k, layer.groups) == (5, 1e-4, 0.75, 2, 1)
 
 
-@pytest.mark.parametrize("size, alpha, beta, k, groups, C", NORMS)
-def test_normalisation(size, alpha, beta, k, groups, C):
-    """At α near 1: at the paper's 1e-4 a window of four instead of five would pass most tolerances."""
-    layer, x = LocalResponseNorm(size, alpha, beta, k, groups), normal(3, 2, 5, C)
-    np.testing.assert_allclose(layer.forward(x)[0], oracles.normalisation(x, size, alpha, beta, k, groups), rtol=1e-12)
-    assert check_layer(layer, x) < 1e-6
+# Pooling -------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("layer, shape", cases(POOLS))
+def test_pool_is_the_largest_of_each_window(layer, shape):
+    x = spaced(*shape)
+    np.testing.assert_array_equal(layer.forward(x)[0], oracles.max_pool(x, layer.size, layer.stride))
 
 
-def test_normalisation_has_the_papers_constants():
-    layer, x = LocalResponseNorm(), 100 * normal(1, 2, 2, 9)
-    np.testing.assert_allclose(layer.forward(x)[0], oracles.normalisation(x, 5, 1e-4, 0.75, 2), rtol=1e-12)
-
-
-POOLS = [(3, 2, 7, 9, 3), (3, 2, 8, 6, 1), (2, 2, 5, 4, 3), (3, 1, 5, 4, 1), (2, 3, 8, 7, 1), (3, 4, 11, 8, 3),
-         (1, 2, 5, 4, 1), (4, 3, 10, 9, 1)]
-
-
-@pytest.mark.parametrize("size, stride, H, W, N", POOLS)
-def test_pooling(size, stride, H, W, N):
-    layer, x = MaxPool2d(size, stride), distinct(N, H, W, 3)
-    y, _ = layer.forward(x)
-    np.testing.assert_array_equal(y, oracles.max_pool(x, size, stride))
-    assert y.shape == (N, *layer.output_shape((H, W, 3)))
-    assert check_layer(layer, x) < 1e-6
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_pooling_adds_where_windows_overlap(dtype):
-    """The middle pixel wins all four windows that it is in."""
-    x = np.zeros((1, 5, 5, 1), dtype)
-    x[0, 2, 2] = 0.1                                # not a float32: equality after rounding would lose it
+def test_pool_one_pixel_can_win_four_windows():
+    x = spaced(1, 5, 5, 1)
+    x[0, 2, 2] = 9
     layer = MaxPool2d(3, 2)
-    _, cache = layer.forward(x)
-    dx, _ = layer.backward(np.arange(1, 5, dtype=dtype).reshape(1, 2, 2, 1), cache)
-    assert dx[0, 2, 2, 0] == 10 and dx.sum() == 10 and dx.dtype == dtype
+    y, cache = layer.forward(x)
+    dy = gradient_for(layer, x)
+    wanted = np.zeros_like(x)
+    wanted[0, 2, 2] = dy.sum()
+    np.testing.assert_allclose(layer.backward(dy, cache)[0], wanted, rtol=1e-14)
 
 
-def test_of_equal_values_the_first_gets_the_gradient_once():
-    layer, x = MaxPool2d(3, 3), np.zeros((1, 3, 3, 1))
-    x[0, 1, 2] = x[0, 2, 0] = 7
-    dx, _ = layer.backward(np.ones((1, 1, 1, 1)), layer.forward(x)[1])
-    assert dx[0, 1, 2, 0] == 1 and dx.sum() == 1
+def test_pool_first_of_equal_values_gets_the_gradient_once():
+    """Row by row: in a flat map the upper left pixel of each window, so that 3×3 windows, 2 apart, hit every other."""
+    layer, x = MaxPool2d(3, 2), np.ones((3, 5, 7, 2))
+    dy = gradient_for(layer, x)
+    wanted = np.zeros_like(x)
+    wanted[:, 0:4:2, 0:6:2] = dy
+    np.testing.assert_array_equal(layer.backward(dy, layer.forward(x)[1])[0], wanted)
 
 
-@pytest.mark.parametrize("layer", [ReLU(), Tanh(), Flatten()])
-def test_elementwise_layers(layer):
-    assert check_layer(layer, distinct(3, 4, 5, 2) * 0.05) < 1e-6
+@pytest.mark.parametrize("window, winner", [([[0, 7, 7], [7, 0, 0], [0, 0, 0]], (0, 1)),
+                                            ([[0, 0, 0], [0, 0, 7], [7, 7, 0]], (1, 2)),
+                                            ([[-3, -3, -3], [-3, -2, -3], [-3, -3, -2]], (1, 1))])
+def test_pool_ties(window, winner):
+    layer = MaxPool2d(3, 2)
+    dx, _ = layer.backward(np.full((1, 1, 1, 1), 5.0), layer.forward(np.array(window, float)[None, :, :, None])[1])
+    assert np.argwhere(dx[0, :, :, 0]).tolist() == [list(winner)] and dx.sum() == 5
 
 
-def test_relu_at_zero_passes_no_gradient():
-    dx, _ = ReLU().backward(np.ones(3), ReLU().forward(np.array([-1.0, 0.0, 1.0]))[1])
-    assert dx.tolist() == [0, 0, 1]
+# Nonlinearities, fully connected layers ------------------------------------------------------------------------------
+
+def test_relu_and_its_gradient_at_zero():
+    x = np.array([[-2.0, -0.0, 0.0, 3.0]])
+    y, cache = ReLU().forward(x)
+    np.testing.assert_array_equal(y, [[0, 0, 0, 3]])
+    np.testing.assert_array_equal(ReLU().backward(np.full((1, 4), 7.0), cache)[0], [[0, 0, 0, 7]])
 
 
-@pytest.mark.parametrize("N", [1, 3])
-def test_linear(N):
-    layer, x = randomise(Linear(7, 4)), normal(N, 7)
-    np.testing.assert_allclose(layer.forward(x)[0], x @ layer.params["W"] + layer.params["b"], rtol=1e-12)
-    assert check_layer(layer, x) < 1e-6
+def test_tanh_is_tanh():
+    x = spaced(3, 7)
+    e = np.exp(2 * x)
+    np.testing.assert_allclose(Tanh().forward(x)[0], (e - 1) / (e + 1), rtol=1e-12)
 
 
+def test_linear_and_flatten():
+    """Features in the order of memory: row by row, and for each pixel its channels."""
+    x, layer = spaced(3, 2, 4, 5), filled(Linear(40, 6))
+    W, b = layer.params["W"], layer.params["b"]
+    wanted = [[b[f] + sum(x[n, i, j, c] * W[20 * i + 5 * j + c, f] for i in range(2) for j in range(4)
+                          for c in range(5)) for f in range(6)] for n in range(3)]
+    np.testing.assert_allclose(layer.forward(Flatten().forward(x)[0])[0], wanted, rtol=1e-12, atol=1e-12)
+
+
+# Dropout -------------------------------------------------------------------------------------------------------------
+
+def kept(layer, shape=(50, 80), dtype=np.float64, **draw):
+    """The mask of a layer, seen through its output: where numbers are not zero."""
+    return layer.forward(spaced(*shape, dtype=dtype), train=True, **draw)[0] != 0
+
+
+def test_dropout_depends_on_the_key_alone():
+    layer, key = Dropout(), (3, 14, "fc6")
+    mask = kept(layer, key=key)
+    np.testing.assert_array_equal(kept(layer, key=key), mask)
+    np.testing.assert_array_equal(kept(Dropout(inverted=True), key=key, dtype=np.float32), mask)
+    for other in [(4, 14, "fc6"), (3, 15, "fc6"), (3, 14, "fc7"), (14, 3, "fc6")]:
+        assert 0.4 < (kept(layer, key=other) != mask).mean() < 0.6, other
+
+
+@pytest.mark.parametrize("towers", [2, 3])
+def test_dropout_of_towers_is_the_whole_layers(towers):
+    draw = dict(key=(1, 2))
+    parts = [kept(Dropout(), (5, 8), part=(t, towers), **draw) for t in range(towers)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), kept(Dropout(), (5, 8 * towers), **draw))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.5, 0.9])
 @pytest.mark.parametrize("inverted", [False, True])
-def test_dropout(inverted):
-    layer, x = Dropout(0.3, inverted), normal(50, 40) + 5
-    y, mask = layer.forward(x, key=(1, 2))
-    kept = y != 0
-    assert abs(kept.mean() - 0.7) < 5 * np.sqrt(0.3 * 0.7 / kept.size)
-    np.testing.assert_allclose(y[kept], (x / 0.7 if inverted else x)[kept], rtol=1e-12)
-    test_y, cache = layer.forward(x, train=False)
-    np.testing.assert_allclose(test_y, x if inverted else x * 0.7, rtol=1e-12)
-    assert cache is None and test_y is not x
-    np.testing.assert_allclose(layer.backward(x, mask)[0], np.where(kept, x / 0.7 if inverted else x, 0), rtol=1e-12)
-    assert check_layer(layer, x[:4, :5], key=(3,)) < 1e-6
+def test_dropout(rate, inverted):
+    """What is kept is x, at test time all times 1 − rate; inverted: x / (1 − rate), at test time all as it is."""
+    layer, x, scale = Dropout(rate, inverted), spaced(200, 500), 1 - rate
+    y, _ = layer.forward(x, key=(5,))
+    mask = y != 0
+    np.testing.assert_allclose(y[mask], x[mask] / (scale if inverted else 1), rtol=1e-15)
+    deviation = np.sqrt(rate * scale / x.size)
+    assert abs(mask.mean() - scale) <= 5 * deviation
+    assert np.abs(mask.mean(0) - scale).max() <= 5 * np.sqrt(rate * scale / 200)     # no column differs
 
-
-def test_a_mask_follows_from_its_key_and_towers_take_their_columns():
-    layer, x = Dropout(), np.ones((6, 8), np.float32)
-    whole = layer.forward(x, key=(1, 7, "drop6"))[0]
-    np.testing.assert_array_equal(whole, layer.forward(x, key=(1, 7, "drop6"))[0])
-    for other in ((1, 8, "drop6"), (2, 7, "drop6"), (1, 7, "drop7")):
-        assert (whole != layer.forward(x, key=other)[0]).any()
-    parts = [layer.forward(x[:, :4], key=(1, 7, "drop6"), part=(t, 2))[0] for t in (0, 1)]
-    np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
-
-
-# Manners -------------------------------------------------------------------------------------------------------------
-
-LAYERS = {
-    "conv": (lambda: Conv2d(4, 6, 3, 2, 1, 2), (3, 7, 6, 4)), "same conv": (lambda: Conv2d(4, 6, 3, 1, 1), (3, 5, 6, 4)),
-    "relu": (ReLU, (3, 5, 4, 2)), "tanh": (Tanh, (3, 5, 4, 2)), "norm": (LocalResponseNorm, (3, 5, 4, 7)),
-    "pool": (MaxPool2d, (3, 7, 8, 2)), "flatten": (Flatten, (3, 2, 4, 5)), "dropout": (Dropout, (3, 9)),
-    "linear": (lambda: Linear(5, 4), (3, 5))}
-
-
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_type_in_is_type_out_and_inputs_stay(name, dtype):
-    make, shape = LAYERS[name]
-    layer, x = randomise(make(), dtype), distinct(*shape).astype(dtype)
-    x_before = x.copy()
-    y, cache = layer.forward(x, train=True)
-    dy = normal(*y.shape).astype(dtype)
-    dy_before = dy.copy()
-    y_before = y.copy()
-    dx, grads = layer.backward(dy, cache)
-    assert {y.dtype, dx.dtype, *(g.dtype for g in grads.values())} == {np.dtype(dtype)}
-    assert dx.shape == x.shape and {n: g.shape for n, g in grads.items()} == {n: p.shape for n, p in layer.params.items()}
-    test_y, nothing = layer.forward(x, train=False)
-    assert nothing is None
-    np.testing.assert_array_equal(test_y, y if name != "dropout" else x * dtype(0.5))
-    for array, before in (x, x_before), (dy, dy_before), (y, y_before):
-        np.testing.assert_array_equal(array, before)
-    assert y.shape[1:] == layer.output_shape(shape[1:])
-
-
-WRONG = [
-    (lambda: Conv2d(3, 4, 0), "size must be a whole number of at least 1, got 0"),
-    (lambda: Conv2d(3, 4, 3, stride=1.5), "stride must be a whole number of at least 1, got 1.5"),
-    (lambda: Conv2d(3, 4, 3, groups=2), "2 groups must divide its 3 channels and 4 kernels"),
-    (lambda: Conv2d(3, 4, 3, padding=-1), "padding must be a whole number of at least 0, got -1"),
-    (lambda: Conv2d(3, 4, 3, padding=3), "padding must be smaller than its kernel of 3"),
-    (lambda: Conv2d(3, 4, 3).forward(normal(5, 5, 3)), r"add a batch axis with x\[None\]"),
-    (lambda: Conv2d(3, 4, 3).forward(normal(2, 3, 8, 8)), r"channels come last, try x.transpose\(0, 2, 3, 1\)"),
-    (lambda: Conv2d(3, 4, 3).forward(normal(2, 8, 8, 5)), r"expects \(N, H, W, 3\), got \(2, 8, 8, 5\)"),
-    (lambda: Conv2d(3, 4, 5).forward(normal(2, 4, 8, 3)), "at least 5 pixels a side"),
-    (lambda: Conv2d(3, 4, 3).forward(np.zeros((1, 8, 8, 3), np.uint8)), r"got uint8: convert with x.astype"),
-    (lambda: LocalResponseNorm(4), "size must be odd"),
-    (lambda: LocalResponseNorm(k=0), "k > 0"),
-    (lambda: LocalResponseNorm(groups=2).forward(normal(1, 2, 2, 5)), "2 groups divide"),
-    (lambda: MaxPool2d(0), "size must be"),
-    (lambda: MaxPool2d(16), "at most 15"),
-    (lambda: MaxPool2d(3).forward(normal(1, 2, 9, 1)), "at least 3 pixels a side"),
-    (lambda: MaxPool2d(3).forward(normal(9, 9)), r"expects \(N, H, W, C\), got \(9, 9\)"),
-    (lambda: Dropout(1.0), "at least 0 and below 1, got 1.0"),
-    (lambda: Linear(0, 3), "inputs must be"),
-    (lambda: Linear(4, 3).forward(normal(4)), r"add a batch axis with x\[None\]"),
-    (lambda: Linear(4, 3).forward(normal(2, 1, 2, 2)), r"put Flatten\(\) before it"),
-    (lambda: Linear(4, 3).forward(np.zeros((2, 4), int)), "expects float32 or float64, got int64"),
-    (lambda: SoftmaxCrossEntropy().forward(normal(2, 3), np.array([0, 3])), "labels from 0 to 2, got 0 to 3"),
-    (lambda: SoftmaxCrossEntropy().forward(normal(2, 3), np.array([0.0, 1.0])), "whole numbers as labels, got float64"),
-    (lambda: SoftmaxCrossEntropy().forward(normal(2, 3), np.array([0])), r"got \(2, 3\) and \(1,\)")]
-
-
-@pytest.mark.parametrize("number", range(len(WRONG)))
-def test_errors_say_what_was_expected(number):
-    wrong, sentence = WRONG[number]
-    with pytest.raises(ValueError, match=sentence):
-        wrong()
+    at_test, cache = layer.forward(x, train=False)
+    assert cache is None
+    np.testing.assert_allclose(at_test, x * (1 if inverted else scale), rtol=1e-15)
 
 
 # The loss ------------------------------------------------------------------------------------------------------------
 
-def test_loss_and_its_gradient():
-    loss, logits, labels = SoftmaxCrossEntropy(), normal(4, 5), np.array([0, 4, 2, 2])
-    value, cache = loss.forward(logits, labels)
-    wanted = np.mean([np.log(np.exp(row).sum()) - row[label] for row, label in zip(logits, labels)])
-    assert value == pytest.approx(wanted, rel=1e-13)
-    d, h = loss.backward(cache), 1e-6
-    for index in np.ndindex(logits.shape):
-        up, down = logits.copy(), logits.copy()
-        up[index] += h
-        down[index] -= h
-        slope = (loss.forward(up, labels)[0] - loss.forward(down, labels)[0]) / (2 * h)
-        assert d[index] == pytest.approx(slope, abs=1e-9)
+def log_sum_exp_loss(logits, labels):
+    logits = np.asarray(logits, np.float64)
+    return np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_loss_of_huge_logits(dtype):
-    logits = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4]], dtype)
-    loss = SoftmaxCrossEntropy()
-    value, cache = loss.forward(logits, np.array([1, 2]))
-    assert value == pytest.approx((2e4 + np.log(2)) / 2, rel=1e-6) and value.dtype == dtype
-    np.testing.assert_allclose(softmax(logits), [[1, 0, 0], [0, 0.5, 0.5]])
-    np.testing.assert_allclose(loss.backward(cache), [[0.5, -0.5, 0], [0, 0.25, -0.25]])
+@pytest.mark.parametrize("largest", [1.0, 30.0, 1e4])
+def test_loss_is_stable(largest, dtype):
+    """Equal to a log-sum-exp in float64 for logits up to ±10,000, whose exponentials no float can hold."""
+    logits, labels = largest / 2 * spaced(7, 5, dtype=dtype), np.array([0, 1, 2, 3, 4, 4, 2])
+    logits = logits.astype(dtype)
+    loss, cache = SoftmaxCrossEntropy().forward(logits, labels)
+    assert np.ndim(loss) == 0 and loss.dtype == dtype
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(loss, log_sum_exp_loss(logits, labels), rtol=16 * eps)
+    gradient = SoftmaxCrossEntropy().backward(cache)
+    assert gradient.dtype == dtype and np.isfinite(gradient).all()
+    np.testing.assert_allclose(gradient.sum(1), 0, atol=16 * eps)
 
 
-def test_top_errors_count_ties_as_wrong():
-    scores = np.array([[0.1, 0.5, 0.4], [0.5, 0.1, 0.4], [1, 1, 1]])
-    assert [int(top_errors(scores, np.array([1, 1, 1]), k)) for k in (1, 2, 3)] == [2, 2, 0]
+def test_loss_of_no_opinion_is_ln_classes():
+    loss, _ = SoftmaxCrossEntropy().forward(np.full((3, 1000), 4.0), np.array([0, 7, 999]))
+    np.testing.assert_allclose(loss, np.log(1000), rtol=1e-14)
 
 
-# PyTorch -------------------------------------------------------------------------------------------------------------
+def test_loss_gradient():
+    """Every entry, by finite differences; for a mean over the batch; and the cache survives."""
+    logits, labels, loss, step = spaced(3, 5), np.array([4, 0, 4]), SoftmaxCrossEntropy(), 1e-5
+    _, cache = loss.forward(logits, labels)
+    before = copy.deepcopy([logits, labels, cache])
+    gradient = loss.backward(cache)
+    np.testing.assert_equal([logits, labels, cache], before)
+    for index in np.ndindex(logits.shape):
+        up, down = logits.copy(), logits.copy()
+        up[index] += step
+        down[index] -= step
+        wanted = (log_sum_exp_loss(up, labels) - log_sum_exp_loss(down, labels)) / (2 * step)
+        assert abs(gradient[index] - wanted) < 1e-9, index
+
+
+def test_softmax():
+    logits = spaced(6, 9, dtype=np.float32) * 100
+    p = softmax(logits)
+    wanted = np.exp(logits.astype(float) - np.logaddexp.reduce(logits.astype(float), axis=1)[:, None])
+    np.testing.assert_allclose(p, wanted, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+    assert p.dtype == np.float32
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_top_errors(k):
+    """The label is right if it is among the first k when classes are sorted by their score."""
+    scores = np.stack([np.random.default_rng(n).permutation(10) for n in range(40)])
+    labels = np.arange(40) % 10
+    right = sum(label in np.argsort(-row)[:k] for row, label in zip(scores, labels))
+    assert 0 < right < 40 and top_errors(scores, labels, k) == 40 - right
+
+
+@pytest.mark.parametrize("scores", [np.zeros((4, 10)), np.full((4, 10), np.nan)], ids=["all equal", "not a number"])
+def test_no_opinion_is_an_error(scores):
+    assert [top_errors(scores, np.arange(4), k) for k in (1, 5)] == [4, 4]
+
+
+# What is refused -----------------------------------------------------------------------------------------------------
+
+SENTENCES = {
+    "channels": (lambda: Conv2d(0, 4, 3), "Conv2d's channels must be a whole number of at least 1, got 0"),
+    "kernels": (lambda: Conv2d(3, 4.0, 3), "Conv2d's kernels must be a whole number of at least 1, got 4.0"),
+    "size": (lambda: Conv2d(3, 4, True), "Conv2d's size must be a whole number of at least 1, got True"),
+    "stride": (lambda: Conv2d(3, 4, 3, stride=0), "Conv2d's stride must be a whole number of at least 1, got 0"),
+    "groups": (lambda: Conv2d(3, 4, 3, groups=-1), "Conv2d's groups must be a whole number of at least 1, got -1"),
+    "groups of channels": (lambda: Conv2d(3, 4, 3, groups=2),
+                           "Conv2d's 2 groups must divide its 3 channels and 4 kernels"),
+    "groups of kernels": (lambda: Conv2d(6, 4, 3, groups=3),
+                          "Conv2d's 3 groups must divide its 6 channels and 4 kernels"),
+    "padding below 0": (lambda: Conv2d(3, 4, 3, padding=-1),
+                        "Conv2d's padding must be a whole number of at least 0, got -1"),
+    "padding in words": (lambda: Conv2d(3, 4, 3, padding="same"),
+                         "Conv2d's padding must be a whole number of at least 0, got 'same'"),
+    "padding as large as the kernel": (lambda: Conv2d(3, 4, 3, padding=(0, 3)),
+                                       "Conv2d's padding must be smaller than its kernel of 3, got (0, 3)"),
+    "norm of 4": (lambda: LocalResponseNorm(4), "LocalResponseNorm's size must be odd, to have a centre, got 4"),
+    "norm of 0": (lambda: LocalResponseNorm(0), "LocalResponseNorm's size must be a whole number of at least 1, got 0"),
+    "norm groups": (lambda: LocalResponseNorm(groups=0),
+                    "LocalResponseNorm's groups must be a whole number of at least 1, got 0"),
+    "norm alpha": (lambda: LocalResponseNorm(alpha=-1), "LocalResponseNorm needs alpha ≥ 0 and k > 0, got alpha -1 and "
+                   "k 2.0: otherwise it can divide by zero"),
+    "norm k": (lambda: LocalResponseNorm(k=0), "LocalResponseNorm needs alpha ≥ 0 and k > 0, got alpha 0.0001 and "
+               "k 0: otherwise it can divide by zero"),
+    "pool of 0": (lambda: MaxPool2d(0), "MaxPool2d's size must be a whole number of at least 1, got 0"),
+    "pool stride": (lambda: MaxPool2d(3, 0), "MaxPool2d's stride must be a whole number of at least 1, got 0"),
+    "pool of 16": (lambda: MaxPool2d(16),
+                   "MaxPool2d's size must be at most 15 (a winner's place is kept in a byte), got 16"),
+    "rate of 1": (lambda: Dropout(1), "Dropout's rate must be at least 0 and below 1, got 1"),
+    "rate below 0": (lambda: Dropout(-0.1), "Dropout's rate must be at least 0 and below 1, got -0.1"),
+    "inputs": (lambda: Linear(0, 3), "Linear's inputs must be a whole number of at least 1, got 0"),
+    "outputs": (lambda: Linear(3, 2.5), "Linear's outputs must be a whole number of at least 1, got 2.5"),
+
+    "conv, no batch": (lambda: Conv2d(3, 4, 3).forward(np.zeros((7, 5, 3))), "Conv2d(3, 4, 3×3/1) expects "
+                       "(N, H, W, 3), got (7, 5, 3): add a batch axis with x[None]"),
+    "conv, features": (lambda: Conv2d(3, 4, 3).forward(np.zeros((7, 3))),
+                       "Conv2d(3, 4, 3×3/1) expects (N, H, W, 3), got (7, 3)"),
+    "conv, channels first": (lambda: Conv2d(3, 4, 3).forward(np.zeros((2, 3, 7, 5))), "Conv2d(3, 4, 3×3/1) expects "
+                             "(N, H, W, 3), got (2, 3, 7, 5): channels come last, try x.transpose(0, 2, 3, 1)"),
+    "conv, channels": (lambda: Conv2d(3, 4, 3).forward(np.zeros((2, 7, 5, 4))),
+                       "Conv2d(3, 4, 3×3/1) expects (N, H, W, 3), got (2, 7, 5, 4)"),
+    "conv, small": (lambda: Conv2d(3, 4, 5, padding=1).forward(np.zeros((2, 9, 2, 3))), "Conv2d(3, 4, 5×5/1) expects "
+                    "maps of at least 3 pixels a side, got (2, 9, 2, 3): use larger images"),
+    "conv, bytes": (lambda: Conv2d(3, 4, 3).forward(np.zeros((2, 7, 5, 3), np.uint8)), "Conv2d(3, 4, 3×3/1) expects "
+                    "float32 or float64, got uint8: convert with x.astype(np.float32)"),
+    "conv, float16": (lambda: Conv2d(3, 4, 3).forward(np.zeros((2, 7, 5, 3), np.float16)), "Conv2d(3, 4, 3×3/1) "
+                      "expects float32 or float64, got float16: convert with x.astype(np.float32)"),
+    "norm, no batch": (lambda: LocalResponseNorm().forward(np.zeros((7, 5, 3))), "LocalResponseNorm(5, alpha=0.0001, "
+                       "beta=0.75, k=2) expects (N, H, W, C), got (7, 5, 3): add a batch axis with x[None]"),
+    "norm, channels": (lambda: LocalResponseNorm(groups=2).forward(np.zeros((1, 7, 5, 3))), "LocalResponseNorm(5, "
+                       "alpha=0.0001, beta=0.75, k=2) expects channels that its 2 groups divide, got (1, 7, 5, 3)"),
+    "pool, small": (lambda: MaxPool2d().forward(np.zeros((1, 9, 2, 3))), "MaxPool2d(3, 2) expects maps of at least 3 "
+                    "pixels a side, got (1, 9, 2, 3): use larger images"),
+    "pool, no batch": (lambda: MaxPool2d().forward(np.zeros((9, 9, 3))), "MaxPool2d(3, 2) expects (N, H, W, C), got "
+                       "(9, 9, 3): add a batch axis with x[None]"),
+    "pool, whole numbers": (lambda: MaxPool2d().forward(np.zeros((1, 9, 9, 3), int)), "MaxPool2d(3, 2) expects float32 "
+                            "or float64, got int64: convert with x.astype(np.float32)"),
+    "relu, whole numbers": (lambda: ReLU().forward(np.zeros((1, 3), int)),
+                            "ReLU() expects float32 or float64, got int64: convert with x.astype(np.float32)"),
+    "tanh, whole numbers": (lambda: Tanh().forward(np.zeros((1, 3), int)),
+                            "Tanh() expects float32 or float64, got int64: convert with x.astype(np.float32)"),
+    "dropout, bools": (lambda: Dropout().forward(np.zeros((1, 3), bool)),
+                       "Dropout(0.5) expects float32 or float64, got bool: convert with x.astype(np.float32)"),
+    "linear, no batch": (lambda: Linear(3, 4).forward(np.zeros(3)),
+                         "Linear(3, 4) expects (N, 3), got (3,): add a batch axis with x[None]"),
+    "linear, maps": (lambda: Linear(12, 4).forward(np.zeros((1, 2, 2, 3))),
+                     "Linear(12, 4) expects (N, 12), got (1, 2, 2, 3): put Flatten() before it"),
+    "linear, inputs": (lambda: Linear(3, 4).forward(np.zeros((2, 5))), "Linear(3, 4) expects (N, 3), got (2, 5)"),
+    "linear, whole numbers": (lambda: Linear(3, 4).forward(np.zeros((2, 3), int)),
+                              "Linear(3, 4) expects float32 or float64, got int64: convert with x.astype(np.float32)"),
+
+    "loss, length": (lambda: SoftmaxCrossEntropy().forward(np.zeros((2, 5)), np.array([1])), "SoftmaxCrossEntropy() "
+                     "expects logits (N, classes) and labels (N,), got (2, 5) and (1,)"),
+    "loss, no batch": (lambda: SoftmaxCrossEntropy().forward(np.zeros(5), np.array([1])), "SoftmaxCrossEntropy() "
+                       "expects logits (N, classes) and labels (N,), got (5,) and (1,)"),
+    "loss, floats": (lambda: SoftmaxCrossEntropy().forward(np.zeros((1, 5)), np.array([1.0])),
+                     "SoftmaxCrossEntropy() expects whole numbers as labels, got float64"),
+    "loss, below": (lambda: SoftmaxCrossEntropy().forward(np.zeros((2, 5)), np.array([-1, 0])), "SoftmaxCrossEntropy() "
+                    "expects labels from 0 to 4, got -1 to 0: does the net have as many outputs as the data has "
+                    "classes?"),
+    "loss, above": (lambda: SoftmaxCrossEntropy().forward(np.zeros((2, 5)), np.array([2, 5])), "SoftmaxCrossEntropy() "
+                    "expects labels from 0 to 4, got 2 to 5: does the net have as many outputs as the data has "
+                    "classes?")}
+
+
+@pytest.mark.parametrize("mistake, sentence", cases(SENTENCES))
+def test_a_mistake_is_answered_by_a_sentence(mistake, sentence):
+    with pytest.raises(ValueError) as error:
+        mistake()
+    assert str(error.value) == sentence
+
+
+def test_padding_is_one_number_or_two():
+    with pytest.raises(ValueError, match="Conv2d's padding"):
+        Conv2d(3, 4, 3, padding=(1, 1, 1))
+
+
+# Against PyTorch -----------------------------------------------------------------------------------------------------
+
+def torch_results(function, x, dy, **params):
+    """Like `results`, for a function of channels-first tensors."""
+    torch = pytest.importorskip("torch")
+    x, dy = (torch.tensor(a.transpose(0, 3, 1, 2).copy()) for a in (x, dy))
+    tensors = {name: torch.tensor(p).requires_grad_() for name, p in params.items()}
+    x.requires_grad_()
+    y = function(x, **tensors)
+    y.backward(dy)
+    return {"y": y.detach().numpy().transpose(0, 2, 3, 1), "dx": x.grad.numpy().transpose(0, 2, 3, 1),
+            **{name: tensor.grad.numpy() for name, tensor in tensors.items()}}
+
+
+def same_as_torch(layer, x, function, **params):
+    dy = gradient_for(layer, x)
+    wanted, found = torch_results(function, x, dy, **params), results(layer, x, dy)
+    for name in found:                          # a first convolution gives no dx
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-10, atol=1e-10, err_msg=name)
+
 
 @pytest.mark.torch
-@pytest.mark.parametrize("size, stride, padding, groups", list(itertools.product((3, 4), (1, 2, 3), (0, 2), (1, 2))))
-def test_convolution_as_in_pytorch(size, stride, padding, groups):
-    torch = pytest.importorskip("torch")
-    layer, x = randomise(Conv2d(4, 6, size, stride, padding, groups)), normal(2, 9, 8, 4)
-    inputs = [torch.tensor(a, requires_grad=True) for a in (x.transpose(0, 3, 1, 2), layer.params["W"].transpose(
-        3, 2, 0, 1), layer.params["b"])]
-    wanted = torch.nn.functional.conv2d(*inputs, stride, padding, groups=groups)
-    y, cache = layer.forward(x)
-    np.testing.assert_allclose(y, wanted.detach().permute(0, 2, 3, 1), rtol=1e-10, atol=1e-10)
-    dy = normal(*y.shape, seed=9)
-    wanted.backward(torch.tensor(dy.transpose(0, 3, 1, 2)))
-    dx, grads = layer.backward(dy, cache)
-    for got, tensor, axes in (dx, inputs[0], (0, 2, 3, 1)), (grads["W"], inputs[1], (2, 3, 1, 0)), (grads["b"],
-                                                                                                  inputs[2], (0,)):
-        np.testing.assert_allclose(got, tensor.grad.permute(axes), rtol=1e-10, atol=1e-10)
+@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS))
+def test_conv_is_pytorchs(layer, shape):
+    F = pytest.importorskip("torch.nn.functional")
+    layer = filled(layer)
+
+    def conv2d(x, W, b):
+        around = (layer.before, layer.after, layer.before, layer.after)
+        return F.conv2d(F.pad(x, around), W.permute(3, 2, 0, 1), b, layer.stride, groups=layer.groups)
+
+    same_as_torch(layer, spaced(*shape), conv2d, **layer.params)
 
 
 @pytest.mark.torch
-def test_normalisation_and_pooling_as_in_pytorch():
+@pytest.mark.parametrize("layer, shape", cases(NORMS))
+def test_norm_is_pytorchs_with_alpha_times_size(layer, shape):
+    """PyTorch divides α by the size of the window, and knows no groups: here each is normalised by itself."""
     torch = pytest.importorskip("torch")
-    x = distinct(2, 7, 8, 9)
-    for layer, other in ((LocalResponseNorm(5, 0.4), torch.nn.LocalResponseNorm(5, 5 * 0.4, 0.75, 2.0)),
-                         (MaxPool2d(3, 2), torch.nn.MaxPool2d(3, 2))):
-        tensor = torch.tensor(x.transpose(0, 3, 1, 2), requires_grad=True)
-        wanted = other(tensor)
-        y, cache = layer.forward(x)
-        dy = normal(*y.shape)
-        wanted.backward(torch.tensor(dy.transpose(0, 3, 1, 2)))
-        np.testing.assert_allclose(y, wanted.detach().permute(0, 2, 3, 1), rtol=1e-10)
-        np.testing.assert_allclose(layer.backward(dy, cache)[0], tensor.grad.permute(0, 2, 3, 1), rtol=1e-10, atol=1e-12)
+
+    def norm(x):
+        parts = [torch.nn.functional.local_response_norm(part, layer.size, layer.alpha * layer.size, layer.beta, layer.k)
+                 for part in x.chunk(layer.groups, dim=1)]
+        return torch.cat(parts, dim=1)
+
+    same_as_torch(layer, spaced(*shape), norm)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("layer, shape", cases(POOLS))
+def test_pool_is_pytorchs(layer, shape):
+    F = pytest.importorskip("torch.nn.functional")
+    same_as_torch(layer, spaced(*shape), lambda x: F.max_pool2d(x, layer.size, layer.stride))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alexnet import AlexNet, Figure1Net, SmallAlexNet, summary
+from data import DATASETS
 from nn import SGD, Conv2d, Device, Dropout, LocalResponseNorm
 
 IMAGE = (31, 27, 3)     # odd, and higher than wide
@@ -218,10 +219,10 @@ def test_arguments_that_fit_no_net(options, sentence):
 
 def test_wrong_images():
     network = SmallAlexNet()
-    for images, sentence in ((np.zeros((24, 24, 1), np.float32), r"add a batch axis with images\[None\]"),
-                             (np.zeros((2, 28, 28, 1), np.float32), r"expects images \(N, 24, 24, 1\), got \(2, 28"),
-                             (np.zeros((2, 24, 24, 1), np.uint8), "expects float32 or float64, got uint8"),
-                             (np.zeros((0, 24, 24, 1), np.float32), "at least one image")):
+    for images, sentence in ((np.zeros((28, 28, 1), np.float32), r"add a batch axis with images\[None\]"),
+                             (np.zeros((2, 24, 24, 1), np.float32), r"expects images \(N, 28, 28, 1\), got \(2, 24"),
+                             (np.zeros((2, 28, 28, 1), np.uint8), "expects float32 or float64, got uint8"),
+                             (np.zeros((0, 28, 28, 1), np.float32), "at least one image")):
         with pytest.raises(ValueError, match=sentence):
             network.predict(images)
 
@@ -280,7 +281,7 @@ def test_the_full_net_as_in_pytorch():
 @pytest.mark.parametrize("make", [SmallAlexNet, Figure1Net])
 def test_fifty_images_are_learned_by_heart(make):
     """The classic sign of life: zero training error, and a loss near zero."""
-    with np.load("datasets/fashion_mnist_10000_2000.npz") as file:
+    with np.load(DATASETS / "fashion_mnist_10000_2000.npz") as file:
         images, labels = file["x_train"][:50, 2:26, 2:26, None] / np.float32(255) - np.float32(0.3), file["y_train"][:50]
     options = dict(dropout=0) if make is SmallAlexNet else {}
     network = make(10, (24, 24, 1), **options)

@@ -1,0 +1,167 @@
+"""train.py from outside, as a user runs it: what it leaves, how it resumes, how it fails."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nn import load_checkpoint
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a small data set: 160 images in two classes, one a little brighter than the other."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    images = rng.integers(0, 250, (200, 28, 28)) + 4 * labels[:, None, None]
+    np.savez(tmp_path / "two.npz", x_train=images[:160].astype(np.uint8), y_train=labels[:160],
+             x_test=images[160:].astype(np.uint8), y_test=labels[160:])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+QUICK = ["--data", "two.npz", "--batch-size", "16", "--epochs", "3", "--threads", "1"]
+
+
+def start(*arguments, **more):
+    return subprocess.Popen([sys.executable, ROOT / "train.py", *map(str, arguments)], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, **more)
+
+
+def run(*arguments):
+    process = start(*arguments)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def state(path):
+    facts, groups = load_checkpoint(path)
+    return facts, {(group, name): array.tobytes() for group, arrays in groups.items() for name, array in arrays.items()}
+
+
+def without_times(rows):
+    return [{key: value for key, value in row.items() if key not in ("images_per_second", "seconds_waiting")}
+            for row in rows]
+
+
+def test_a_run_leaves_what_it_promises(folder):
+    status, out, err = run(*QUICK, "--out", "first")
+    assert (status, err) == (0, "")
+    left = folder / "runs" / "first"
+    assert {path.name for path in left.iterdir()} == {"config.json", "log.csv", "checkpoint.npz", "best.npz",
+                                                      "curves.png", "filters.png", "results.json"}
+    rows = list(csv.DictReader((left / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"] and float(rows[0]["lr"]) > 0
+    for row in rows:
+        assert all(0 <= float(row[name]) <= 1 for name in ("train_top1", "train_top5", "val_top1", "val_top5"))
+        assert all(float(row[name]) > 0 for name in ("train_loss", "val_loss", "images_per_second"))
+    config = json.loads((left / "config.json").read_text())
+    assert config["options"]["momentum"] == 0.9 and config["options"]["weight_decay"] == 0.0005
+    assert config["identity"]["images"] == 144 and config["numpy"] == np.__version__
+    assert 0 <= json.loads((left / "results.json").read_text())["test_top1"] <= 1
+    for name in ("curves.png", "filters.png"):
+        with Image.open(left / name) as picture:
+            assert min(picture.size) > 100
+    assert "test error" in out
+    status, _, err = run(*QUICK, "--out", "first")
+    assert status == 1 and "exists: resume it with --resume" in err
+
+
+def test_killed_at_any_point_it_resumes_to_the_same_bits(folder):
+    """kill -9 at random moments, in the middle of steps and of writes, again and again until the run is done."""
+    assert run(*QUICK, "--out", "straight")[0] == 0
+    rng, checkpoint = np.random.default_rng(0), folder / "runs" / "broken" / "checkpoint.npz"
+    arguments = [*QUICK, "--out", "broken", "--save-every", "0"]
+    for kill in range(6):
+        process, before = start(*arguments), checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:       # until it gets a step further
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+        time.sleep(0.1 * rng.random())
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "finished before it was killed: the test needs more steps"
+        arguments = ["--resume", "runs/broken"]
+    status, _, err = run(*arguments)
+    assert status == 0, err
+    (facts, arrays), (wanted, wanted_arrays) = (state(f"runs/{name}/checkpoint.npz") for name in ("broken", "straight"))
+    assert without_times(facts.pop("rows")) == without_times(wanted.pop("rows")) and facts == wanted
+    assert arrays == wanted_arrays
+    assert state("runs/broken/best.npz") == state("runs/straight/best.npz")
+    assert not list((folder / "runs" / "broken").glob("*.tmp"))
+
+
+def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(folder):
+    process = start(*QUICK[:-4], "--epochs", "1000", "--schedule", "constant", "--threads", "1", "--out", "stopped")
+    while not (folder / "runs" / "stopped" / "log.csv").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and "go on with: python train.py --resume runs/stopped" in out
+    assert "Traceback" not in err
+    facts, _ = load_checkpoint("runs/stopped/checkpoint.npz")
+    assert facts["step"] == 9 * len(facts["rows"]) + facts["batch"]
+    status, out, err = run("--resume", "runs/stopped", "--epochs", len(facts["rows"]) + 1)
+    assert status == 0, err
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(folder):
+    status, out, err = run(*QUICK, "--lr", "1e9", "--out", "wild")
+    assert status == 1 and "is not finite at step" in err and "--lr 1e+08" in err and "Traceback" not in err
+    assert not (folder / "runs" / "wild" / "checkpoint.npz").exists()
+
+
+def test_a_full_disk_is_one_sentence(folder):
+    """Files may not grow beyond 20 kB here: a checkpoint is larger."""
+    import resource
+    process = start(*QUICK, "--out", "full", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000,) * 2))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "File too large" in err and "Traceback" not in err
+    assert not list((folder / "runs" / "full").glob("*.npz*"))
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["--data", "nothing.npz"], "nothing.npz: no such file or folder"),
+    (["--resume", "runs/nowhere"], "found no run in runs/nowhere"),
+    (["--lr", "-1"], "--lr must be more than 0, got -1.0"),
+    (["--batch-size", "0"], "--batch-size must be at least 1"),
+    (["--pool", "5"], "pool must be one of 2, 3"),
+    (["--device", "abacus"], "expected device 'cpu', got 'abacus'"),
+    (["--model", "figure1", "--pool", "2"], "--model figure1 has no --pool"),
+    (["--data", "two.npz", "--size", "9"], "too small for this net")])
+def test_wrong_options_are_one_sentence(folder, arguments, sentence):
+    status, out, err = run(*arguments)
+    assert status == 1 and sentence in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_a_resumed_run_keeps_its_options_and_its_data(folder):
+    assert run(*QUICK, "--out", "kept")[0] == 0
+    status, _, err = run("--resume", "runs/kept", "--lr", "0.5")
+    assert status == 1 and "found --lr" in err
+    with np.load("two.npz") as file:
+        np.savez("two.npz", **{name: file[name][:len(file[name]) // 2] for name in file.files})
+    status, _, err = run("--resume", "runs/kept", "--epochs", "4")
+    assert status == 1 and "the data is not what this run began with" in err
+    os.remove("runs/kept/checkpoint.npz")
+    status, _, err = run("--resume", "runs/kept")
+    assert status == 1 and "the data is not" in err or "found no checkpoint" in err
+
+
+def test_every_option_is_explained(folder):
+    status, out, err = run("--help")
+    assert status == 0
+    for option in ("--data", "--model", "--epochs", "--batch-size", "--lr", "--momentum", "--weight-decay", "--schedule",
+                   "--seed", "--threads", "--out", "--resume", "--device", "--lrn-alpha", "--dropout", "--towers"):
+        assert option in out
+    assert out.count("§") > 20
