@@ -97,8 +97,16 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                                  ("without", without, (None, "conv2", "conv3", "conv4", "conv5"))):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+    if len(image) != 3 or len(kernels) != 5 or len(stem) != 3:
+        raise ValueError("expected image as (H, W, C), kernels as five numbers and stem as (size, stride, padding), got "
+                         f"{image}, {kernels} and {stem}")
+    if lrn_across and towers == 2 and not one_gpu:
+        raise ValueError("lrn_across needs towers=1: no window can reach into another tower's maps")
     if one_gpu:
         towers, kernels = 1, (*(k // 2 for k in kernels[:4]), kernels[4])
+    for width in (*kernels, neurons):
+        if width % 2 or width < 2:
+            raise ValueError(f"kernels and neurons must be even, to be halved between towers, got {width}")
     in_groups = 2 if towers == 1 and not one_gpu else 1
     absent = {without, f"relu{without[-1]}"} if without else set()
     absent |= set() if lrn else {"norm1", "norm2"}
@@ -119,9 +127,9 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
 
 
 def SmallAlexNet(classes=10, image=(28, 28, 1), **options):
-    """AlexNet for images of 28 to 64 pixels: the same plan with a sixth of the kernels and an eighth of the features,
-    and a first layer of 5×5 kernels that skips no pixel. options: as of AlexNet."""
-    small = dict(kernels=(16, 48, 64, 64, 48), neurons=512, stem=(5, 1, 2), init="he", bias=0.0)
+    """AlexNet for images of 28 to 64 pixels: the same plan with a sixth of the kernels and an eighth of the features
+    (and, having so few, less dropout), and a first layer of 5×5 kernels that skips no pixel. options: as of AlexNet."""
+    small = dict(kernels=(16, 48, 64, 64, 48), neurons=512, stem=(5, 1, 2), dropout=0.3, init="he", bias=0.0)
     return AlexNet(classes, image, **small | options)
 
 

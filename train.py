@@ -11,9 +11,7 @@ bad_images.txt. Ctrl-C finishes the step, writes the checkpoint and says how to 
 """
 
 import argparse
-import csv
 import inspect
-import io
 import json
 import math
 import platform
@@ -21,7 +19,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from tqdm import tqdm
@@ -30,7 +27,7 @@ import data
 from alexnet import MODELS
 from figures import draw_curves, draw_filters
 from nn import SGD, CheckpointError, Device, load_checkpoint, plateau, save_checkpoint, steps, top_errors
-from nn.checkpoint import write_atomically
+from nn.checkpoint import write_text
 
 
 class UserError(Exception):
@@ -45,10 +42,10 @@ def expect(condition, sentence):
 # The options ---------------------------------------------------------------------------------------------------------
 
 MODEL_DEFAULTS = {      # what the paper states is alexnet's; the others' were found by trying
-    "alexnet": dict(epochs=90, batch_size=128, lr=0.01, patience=3, size=256, scale=1.0),
-    "small": dict(epochs=None, batch_size=64, lr=0.02, patience=4, size=32, scale=0.01),
-    "figure1": dict(epochs=30, batch_size=128, lr=0.01, patience=3, size=32, scale=0.01)}
-IMAGES = 430_000        # seen in a run of the small net, whatever the size of the data
+    "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0),
+    "small": dict(epochs=None, batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
+    "figure1": dict(epochs=30, batch_size=128, lr=0.01, schedule="plateau", size=32, scale=0.004)}
+IMAGES = 270_000        # seen in a run of the small net, whatever the size of the data
 MAY_CHANGE = {"epochs", "threads", "device", "save_every"}      # when a run is resumed
 
 
@@ -69,10 +66,11 @@ def make_parser():
     add("--weight-decay", type=float, default=0.0005, help="decay of weights (§ 5: 0.0005)")
     add("--bias-decay", type=float, default=0.0, help="decay of biases (§ 5 does not say; the 2012 code: 0)")
     add("--bias-rate", type=float, default=1.0, help="ε of biases in multiples of ε (§ 5: 1; the 2012 code: 2)")
-    add("--schedule", default="plateau", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the "
-        "validation error stops improving, three times, then stop (§ 5; default); steps: ε ÷ 10 at --drop-at")
-    add("--patience", type=int, help="epochs without a new best that mean 'stops improving' (§ 5: by eye; 3, small: 4)")
-    add("--drop-at", type=int, nargs="+", default=[25, 51, 79], metavar="EPOCH", help="(the 2012 code: 25 51 79)")
+    add("--schedule", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the validation error stops "
+        "improving, three times, then stop (§ 5, default); steps: ε ÷ 10 at --drop-at (default for small)")
+    add("--patience", type=int, default=3, help="epochs without a new best that mean 'stops improving' (§ 5: by eye)")
+    add("--drop-at", type=int, nargs="+", metavar="EPOCH", help="of --schedule steps: after how many epochs (the 2012 "
+        "code: 25 51 79 of 91; default: at 60 and 87 %% of --epochs)")
     add("--size", type=int, help="images are scaled and cut to this side (§ 2: 256; small: 32); views are 7/8 of "
         "it (§ 4.1: 224)")
     add("--scale", type=float, help="factor of the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
@@ -94,7 +92,7 @@ def make_parser():
     add("--lrn-alpha", type=float, help="its α (§ 3.3: 1e-4; the 2012 code and Caffe: 2e-5)")
     add("--lrn-k", type=float, help="its k (§ 3.3: 2; Caffe: 1)")
     add("--pool", type=int, help="3: overlapping pooling, 2: not (§ 3.4)")
-    add("--dropout", type=float, help="rate (§ 4.2: 0.5)")
+    add("--dropout", type=float, help="rate (§ 4.2: 0.5; small: 0.3)")
     add("--inverted-dropout", action=yes_or_no, help="scale in training, not at test time (§ 4.2: at test time)")
     add("--init", help="initial values: 2012, paper (§ 5) or he; default 2012, small and figure1 he (nn/init.py)")
     add("--bias", type=float, help="initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; small: 0)")
@@ -120,12 +118,11 @@ def read_options(arguments):
         expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
         options |= given
     for name in ("batch_size", "patience", "epochs", "threads", "size"):
-        expect(options[name] is None or options[name] >= 1, f"--{name.replace('_', '-')} must be at least 1, got "
-               f"{options[name]}")
+        value = options[name]
+        expect(value is None or value >= 1, f"--{name.replace('_', '-')} must be at least 1, got {value}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"--{name} must be more than 0, got {options[name]}")
-    expect(options["seed"] >= 0, f"--seed must not be negative, got {options['seed']}")
-    return SimpleNamespace(**options), resume and Path(resume)
+    return argparse.Namespace(**options), resume and Path(resume)
 
 
 # The run -------------------------------------------------------------------------------------------------------------
@@ -148,64 +145,40 @@ def build(options, pictures, side):
     return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, **alternatives)
 
 
-def error_rates(network, split, options, side, mean):
-    """→ (mean loss, top-1 error, top-5 error) of a split, from the central view of every image."""
+def error_rates(network, split, options, views):
+    """→ (loss, top-1 error, top-5 error) of a split, with the softmax averaged over the views of every image (§ 4.1).
+    views: a function of images (n, H, W, C) that gives arrays of views, (n, side, side, C) each."""
     totals = np.zeros(3)
     for start in range(0, len(split.labels), options.batch_size):
         labels = split.labels[start:start + options.batch_size]
-        views = data.central_views(split.images[start:start + options.batch_size], side, mean, options.scale)
-        logits, _ = network.forward(views, train=False)
-        loss, _ = network.loss.forward(logits, labels)
-        totals += loss * len(labels), top_errors(logits, labels, 1), top_errors(logits, labels, 5)
-    return totals / len(split.labels)
+        predictions = [network.predict(view) for view in views(split.images[start:start + options.batch_size])]
+        p = np.mean(predictions, axis=0)                                            # (n, classes)
+        loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).sum()
+        totals += loss, top_errors(p, labels, 1), top_errors(p, labels, 5)
+    return [float(total) for total in totals / len(split.labels)]
 
 
-def ten_view_rates(network, split, options, side, mean):
-    """→ (top-1 error, top-5 error) of a split as § 4.1 tests: the softmax averaged over ten views of every image."""
-    wrong = np.zeros(2)
-    for start in range(0, len(split.labels), options.batch_size):
-        labels = split.labels[start:start + options.batch_size]
-        images = split.images[start:start + options.batch_size]
-        mean_softmax = sum(network.predict(view) for view in data.ten_views(images, side, mean, options.scale)) / 10
-        wrong += top_errors(mean_softmax, labels, 1), top_errors(mean_softmax, labels, 5)
-    return wrong / len(split.labels)
-
-
-def learning_rate(options, rows):
+def learning_rate(options, rows, epochs):
     """ε of the next epoch after those in the log, or None when it is time to stop."""
     if options.schedule == "plateau":
         return plateau(options.lr, [row["val_top1"] for row in rows], patience=options.patience)
-    return steps(options.lr, len(rows), options.drop_at if options.schedule == "steps" else ())
+    drops = options.drop_at or [round(0.6 * epochs), round(0.87 * epochs)]
+    return steps(options.lr, len(rows), drops if options.schedule == "steps" else ())
 
 
 def new_folder(options):
-    name = options.out or f"{options.model}-{Path(options.data).stem}"
-    folder = Path("runs", name)
-    for number in range(2, 1000):
-        if options.out or not folder.exists():
-            break
-        folder = Path("runs", f"{name}-{number}")
-    expect(not folder.exists(), f"{folder} exists: resume it with --resume {folder}, or choose another --out")
+    """runs/NAME, or without --out the first of runs/MODEL-DATA, runs/MODEL-DATA-2 … that is not there yet."""
+    name = Path("runs", options.out or f"{options.model}-{Path(options.data).stem}")
+    names = [name] if options.out else [name, *(Path(f"{name}-{i}") for i in range(2, 1000))]
+    folder = next((folder for folder in names if not folder.exists()), None)
+    expect(folder, f"{name} exists: resume it with --resume {name}, or choose another --out")
     folder.mkdir(parents=True)
     return folder
 
 
-def write_text(path, text):
-    write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def write_log(folder, rows):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "log.csv", text.getvalue())
-
-
 def train(options, resume):
     pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed)
-    size = min(pictures.train.images.shape[1:3])
-    side = data.view_side(size)
+    side = data.view_side(min(pictures.train.images.shape[1:3]))
     mean = data.mean_image(pictures.train.images)
     network = build(options, pictures, side)
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
@@ -226,14 +199,17 @@ def train(options, resume):
         rows, batch, sums, step = facts["rows"], facts["batch"], facts["sums"], facts["step"]
     else:
         folder = new_folder(options)
-        config = dict(options=vars(options), identity=identity, view=side, parameters=sum(
-            array.size for array in network.weights().values()), python=platform.python_version(),
-            numpy=np.__version__, processor=platform.processor() or platform.machine(), cores=network.workers.threads)
-        write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-        if pictures.bad:
-            write_text(folder / "bad_images.txt", "\n".join(pictures.bad) + "\n")
-    print(f"{options.model} net on {pictures.name}: {count:,} images to train, {len(pictures.validation.labels):,} to "
-          f"validate, {len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {folder}/")
+    config = dict(options=vars(options), identity=identity, view=side, python=platform.python_version(),
+                  parameters=sum(array.size for array in network.weights().values()), numpy=np.__version__,
+                  processor=platform.processor() or platform.machine(), threads=network.workers.threads)
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    if pictures.bad:
+        write_text(folder / "bad_images.txt", "\n".join(pictures.bad) + "\n")
+    print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
+          f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {folder}/")
+
+    def central_view(images):
+        return [data.central_views(images, side, mean, options.scale)]
 
     def save():
         weights = network.weights()
@@ -243,19 +219,20 @@ def train(options, resume):
         return time.monotonic()
 
     def diverged(what):
-        return (f"{what} is not finite at step {step} with learning rate {lr:g}: try a tenth of it (--lr {lr / 10:g}); "
-                f"{folder / 'checkpoint.npz'} holds the last good state")
+        kept = "holds the last good state" if (folder / "checkpoint.npz").exists() else "has no checkpoint yet"
+        return (f"{what} is not finite at step {step} with learning rate {lr:g}: start again with a tenth of it (--lr "
+                f"{lr / 10:g}); {folder} {kept}")
 
     stop = []
     for number in (signal.SIGINT, signal.SIGTERM):          # a second Ctrl-C ends at once
         signal.signal(number, lambda number, _: (stop.append(number), signal.signal(number, signal.SIG_DFL)))
 
     saved = time.monotonic()
-    while len(rows) < epochs and (lr := learning_rate(options, rows)) is not None:
+    while len(rows) < epochs and (lr := learning_rate(options, rows, epochs)) is not None:
         epoch = len(rows)
-        began, waiting, seen = time.monotonic(), 0.0, batch * options.batch_size
+        began, waiting, seen = time.monotonic(), 0.0, (first := batch * options.batch_size)
         total = count // options.batch_size * options.batch_size or count
-        bar = tqdm(total=total, initial=seen, unit="img", desc=f"epoch {epoch + 1}/{epochs}", leave=False, disable=None)
+        bar = tqdm(total=total, initial=first, unit="img", desc=f"epoch {epoch + 1}/{epochs}", leave=False, disable=None)
         source = data.batches(pictures.train, options.batch_size, side, mean, options.seed, epoch, batch,
                               options.scale, options.augment)
         while True:
@@ -279,15 +256,14 @@ def train(options, resume):
             if stop or time.monotonic() - saved > options.save_every:
                 saved = save()
             if stop:
-                bar.close()
-                print(f"stopped after step {step}; go on with: python train.py --resume {folder}")
+                print(f"\nstopped after step {step}; go on with: python train.py --resume {folder}")
                 return 128 + stop[0]
         bar.close()
         seconds = time.monotonic() - began
 
-        validation = error_rates(network, pictures.validation, options, side, mean)
-        rows.append(dict(zip(COLUMNS, (epoch + 1, lr, *(value / seen for value in sums), *map(float, validation),
-                                       round(total / seconds, 1), round(waiting, 2)))))
+        rows.append(dict(zip(COLUMNS, (epoch + 1, lr, *(value / seen for value in sums),
+                                       *error_rates(network, pictures.validation, options, central_view),
+                                       round((seen - first) / seconds, 1), round(waiting, 2)))))
         print("epoch {epoch:3}  ε {lr:<8g} training loss {train_loss:.4f}, error {train_top1:6.2%}   validation loss "
               "{val_loss:.4f}, error {val_top1:6.2%}   {images_per_second:,.0f} images/s, waiting for data "
               "{seconds_waiting:.1f} s".format(**rows[-1]))
@@ -295,26 +271,25 @@ def train(options, resume):
         if rows[-1]["val_top1"] == min(row["val_top1"] for row in rows):
             save_checkpoint(folder / "best.npz", dict(identity=identity, epoch=epoch + 1), weights=network.weights())
         saved = save()
-        write_log(folder, rows)
+        write_text(folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [COLUMNS, *(
+            row.values() for row in rows)]))
 
     draw_curves(rows, folder / "curves.png")
     facts, arrays = load_checkpoint(folder / "best.npz")
     network.load_weights(arrays["weights"])
     draw_filters(arrays["weights"]["conv1.W"], len(network.towers), folder / "filters.png")
-    loss, *one_view = map(float, error_rates(network, pictures.test, options, side, mean))
-    ten_views = list(map(float, ten_view_rates(network, pictures.test, options, side, mean)))
-    results = dict(epoch=facts["epoch"], test_loss=loss, test_top1=one_view[0], test_top5=one_view[1],
-                   ten_views_top1=ten_views[0], ten_views_top5=ten_views[1])
-    write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
-    print(f"test error {ten_views[0]:.2%} averaged over ten views (§ 4.1), {one_view[0]:.2%} with the central view alone, "
-          f"with the weights of epoch {facts['epoch']}; see {folder}/curves.png and {folder}/filters.png")
-    return 0
+    one, ten = (dict(zip(("loss", "top1", "top5"), error_rates(network, pictures.test, options, views))) for views in (
+        central_view, lambda images: data.ten_views(images, side, mean, options.scale)))
+    write_text(folder / "results.json", json.dumps(dict(epoch=facts["epoch"], test_one_view=one, test_ten_views=ten),
+                                                   indent=2) + "\n")
+    print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with the "
+          f"weights of epoch {facts['epoch']}; see {folder}/curves.png and {folder}/filters.png")
 
 
 def main(arguments=None):
     """→ the exit status: 0, 1 for an error, 130 after Ctrl-C."""
     try:
-        return train(*read_options(arguments))
+        return train(*read_options(arguments)) or 0
     except (UserError, data.DataError, CheckpointError, OSError, ValueError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1

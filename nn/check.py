@@ -30,6 +30,7 @@ def check_layer(layer, x, dy=None, seed=0, step=1e-5, tolerance=1e-6, **forward)
     dx, grads = layer.backward(dy, cache)
     assert np.array_equal(x, x_before), f"{layer}: forward or backward has written into x"
     assert np.array_equal(dy, dy_before), f"{layer}: backward has written into dy"
+    assert dx is not None or getattr(layer, "first", False), f"{layer}: backward gives no gradient of x"
     assert grads.keys() == layer.params.keys(), f"{layer}: gradients {set(grads)}, parameters {set(layer.params)}"
 
     def output():

@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -38,9 +39,10 @@ def load_checkpoint(path):
             return facts, groups
     except FileNotFoundError:
         raise CheckpointError(f"found no checkpoint at {path}: name a run that train.py has written") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, TypeError) as error:
-        raise CheckpointError(f"{path} is not a whole checkpoint ({error}): expected an .npz file written by train.py, "
-                              "use an older one") from None
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile,
+            zipfile.LargeZipFile, zlib.error) as error:                             # what damaged bytes can raise
+        raise CheckpointError(f"{path} is not a whole checkpoint ({type(error).__name__} when read): expected an .npz "
+                              "file written by train.py, use another one") from error
 
 
 def write_atomically(path, write):
@@ -61,3 +63,8 @@ def write_atomically(path, write):
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def write_text(path, text):
+    """The same for a text."""
+    write_atomically(path, lambda file: file.write(text.encode()))

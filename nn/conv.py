@@ -54,9 +54,10 @@ class Conv2d(Layer):
             raise ValueError(f"{self} expects maps of at least {self.size - self.before - self.after} pixels a side, "
                              f"got {x.shape}: use larger images")
         rows = correlate(pad(x, self.before, self.after), self.params["W"], self.stride, self.groups)
-        y = array_module(x).empty((len(x), *self.output_shape(x.shape[1:])), x.dtype)
-        np.add(rows.transpose(1, 0, 2, 3), self.params["b"], out=y)                 # (N, P, Q, K)
-        return y, (x if train else None)
+        P, N, Q, K = rows.shape
+        y = array_module(x).empty((N, P, Q * K), x.dtype)       # a row at a time: long loops even where K is small
+        np.add(rows.reshape(P, N, Q * K).transpose(1, 0, 2), array_module(x).tile(self.params["b"], Q), out=y)
+        return y.reshape(N, P, Q, K), (x if train else None)
 
     def backward(self, dy, cache):
         """dy (N, P, Q, K) → dx (N, H, W, C), or None for the first layer; grads W (R, S, C/G, K) and b (K,).
@@ -67,7 +68,7 @@ class Conv2d(Layer):
         x, W, xp = cache, self.params["W"], array_module(dy)
         rows = xp.ascontiguousarray(dy.transpose(1, 0, 2, 3))                       # (P, N, Q, K)
         grads = {"W": correlate_weights(pad(x, self.before, self.after), rows, W.shape, self.stride, self.groups),
-                 "b": dy.sum((0, 1, 2))}
+                 "b": xp.ones(rows.size // self.kernels, rows.dtype) @ rows.reshape(-1, self.kernels)}
         if self.first:
             return None, grads
         height, width = (length + self.size - 1 for length in x.shape[1:3])

@@ -25,7 +25,7 @@ class LocalResponseNorm(Layer):
         expect_count("LocalResponseNorm's groups", groups)
         if size % 2 == 0:
             raise ValueError(f"LocalResponseNorm's size must be odd, to have a centre, got {size}")
-        if alpha < 0 or k <= 0:
+        if not (alpha >= 0 and k > 0):
             raise ValueError(f"LocalResponseNorm needs alpha ≥ 0 and k > 0, got alpha {alpha} and k {k}: "
                              "otherwise it can divide by zero")
         self.size, self.alpha, self.beta, self.k, self.groups = size, alpha, beta, k, groups

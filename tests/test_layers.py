@@ -527,8 +527,8 @@ def test_norm_is_pytorchs_with_alpha_times_size(layer, shape):
     torch = pytest.importorskip("torch")
 
     def norm(x):
-        parts = [torch.nn.functional.local_response_norm(part, layer.size, layer.alpha * layer.size, layer.beta, layer.k)
-                 for part in x.chunk(layer.groups, dim=1)]
+        parts = [torch.nn.functional.local_response_norm(part, layer.size, layer.alpha * layer.size, layer.beta,
+                                                         layer.k) for part in x.chunk(layer.groups, dim=1)]
         return torch.cat(parts, dim=1)
 
     same_as_torch(layer, spaced(*shape), norm)

@@ -83,17 +83,28 @@ def test_sgd_refuses(wrong):
 
 
 @pytest.mark.parametrize("errors, lr", [
-    ([], 1), ([0.5, 0.4, 0.3], 1), ([0.5, 0.5, 0.5], 1), ([0.5, 0.5, 0.5, 0.5], 0.1), ([0.5, 0.6, 0.7, 0.4, 0.5, 0.5], 1),
-    ([0.5, 0.6, 0.7, 0.6, 0.4, 0.4, 0.4], 0.1), ([0.5] * 7, 0.01), ([0.5] * 10, 0.001), ([0.5] * 12, 0.001),
-    ([0.5] * 13, None)])
+    ([], 1), ([0.5, 0.4, 0.3], 1), ([0.5, 0.5, 0.5], 1), ([0.5, 0.5, 0.5, 0.5], 0.1),
+    ([0.5, 0.6, 0.7, 0.4, 0.5, 0.5], 1), ([0.5, 0.6, 0.7, 0.6, 0.4, 0.4, 0.4], 0.1), ([0.5] * 7, 0.01),
+    ([0.5] * 10, 0.001), ([0.5] * 12, 0.001), ([0.5] * 13, None)])
 def test_plateau(errors, lr):
     """÷ 10 after three epochs without a new best, three times at most; then it is time to stop (§ 5)."""
     assert plateau(1, errors, patience=3) == (lr if lr is None else pytest.approx(lr))
 
 
+@pytest.mark.parametrize("errors, options, lr", [
+    ([0.5, 0.5], dict(patience=1), 0.1), ([0.5, 0.5, 0.5], dict(patience=1, factor=2), 0.25),
+    ([0.5] * 3, dict(patience=1, drops=1), None), ([0.5] * 2, dict(patience=1, drops=0), None),
+    ([0.5, np.nan, np.nan, np.nan], {}, 0.1)])
+def test_plateau_otherwise(errors, options, lr):
+    """Other patience, factor and number of drops; an error that is not a number is no improvement."""
+    assert plateau(1, errors, **options) == (lr if lr is None else pytest.approx(lr))
+
+
 def test_steps():
+    """The 2012 code's: ÷ 10 from epochs 25, 51 and 79 on, counted from 0."""
     assert [steps(0.01, epoch, (25, 51, 79)) for epoch in (0, 24, 25, 50, 51, 78, 79, 90)] == pytest.approx(
         [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
+    assert steps(0.01, 40, ()) == 0.01
 
 
 # Checkpoints ---------------------------------------------------------------------------------------------------------
@@ -123,6 +134,17 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch, bro
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["c.npz"]
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_takes_the_old_ones_name(tmp_path, monkeypatch):
+    happened = []
+    for name in ("fsync", "replace"):
+        def noted(*args, name=name, real=getattr(os, name)):
+            happened.append(name)
+            return real(*args)
+        monkeypatch.setattr(os, name, noted)
+    save_checkpoint(tmp_path / "c.npz", {})
+    assert happened[:2] == ["fsync", "replace"]
+
+
 class Bomb:
     def __reduce__(self):
         return os.mkdir, ("exploded",)
@@ -144,6 +166,30 @@ def test_files_that_are_no_checkpoint(tmp_path, kind, monkeypatch):
     with pytest.raises(CheckpointError, match="c.npz"):
         load_checkpoint(path)
     assert not (tmp_path / "exploded").exists()
+
+
+def test_no_flipped_bit_gets_past_as_another_exception(tmp_path):
+    """Each byte of a small checkpoint changed, in three ways: it loads, unchanged, or is refused with a sentence."""
+    path = tmp_path / "c.npz"
+    save_checkpoint(path, {"step": 1}, weights={"w": np.arange(3.0)})
+    whole, refused = path.read_bytes(), 0
+    for i, change in [(i, change) for i in range(len(whole)) for change in (1, 128, 255)]:
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ change]) + whole[i + 1:])
+        try:
+            facts, groups = load_checkpoint(path)
+            assert facts == {"step": 1} and all(g["w"].tolist() == [0, 1, 2] for g in groups.values() if "w" in g)
+        except CheckpointError:
+            refused += 1
+    assert refused > len(whole)
+
+
+def test_loading_velocities_leaves_the_given_ones_alone():
+    network = SmallAlexNet(towers=1, **TINY)
+    sgd = SGD(network)
+    given = network.join(sgd.velocity)
+    sgd.load(given)
+    sgd.step(network.parameters, 0.1)
+    assert not any(array.any() for array in given.values())
 
 
 def test_ten_steps_are_five_and_five(tmp_path):

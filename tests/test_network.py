@@ -2,13 +2,20 @@
 
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
+import nn.network
 from alexnet import AlexNet, Figure1Net, SmallAlexNet, summary
 from data import DATASETS
-from nn import SGD, Conv2d, Device, Dropout, LocalResponseNorm
+from nn import SGD, Conv2d, Dropout
+from nn.workers import Workers
+
+ROOT = Path(__file__).resolve().parents[1]
 
 IMAGE = (31, 27, 3)     # odd, and higher than wide
 TINY = dict(kernels=(8, 12, 16, 8, 12), neurons=20, lrn_alpha=0.3)
@@ -58,10 +65,11 @@ def test_windows_across_the_towers_are_another_net():
     assert np.abs(cut.predict(batch(2)[0]) - across.predict(batch(2)[0])).max() > 1e-6
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("towers", [1, 2])
-def test_gradients_of_the_whole_net_by_finite_differences(towers):
-    """Some entries of every parameter, in every tower. tanh, since ReLU and pooling have kinks; pooling's stay."""
-    network = double(SmallAlexNet(5, IMAGE, towers=towers, activation="tanh", **TINY))
+def test_gradients_of_the_whole_net_by_finite_differences(towers, activation):
+    """Some entries of every parameter, in every tower. (A step of 1e-6 moves next to nothing across a kink.)"""
+    network = double(SmallAlexNet(5, IMAGE, towers=towers, activation=activation, **TINY))
     images, labels = batch(3)
     _, gradients = network.loss_and_gradients(images, labels, step=4)
     rng, h = np.random.default_rng(1), 1e-6
@@ -74,15 +82,34 @@ def test_gradients_of_the_whole_net_by_finite_differences(towers):
                     array[index] = value
                     losses.append(network.loss_and_gradients(images, labels, step=4)[0])
                 array[index] = kept
-                assert gradients[t][name][index] == pytest.approx((losses[0] - losses[1]) / (2 * h), rel=1e-4, abs=1e-8
-                                                                  ), f"tower {t}, {name}{index}"
+                wanted = (losses[0] - losses[1]) / (2 * h)          # losses are exact to some 1e-16: this to 1e-9
+                got = gradients[t][name][index]
+                assert got == pytest.approx(wanted, rel=1e-6, abs=2e-9), f"tower {t}, {name}{index}"
 
 
 @pytest.mark.parametrize("options", [dict(micro_batch=1), dict(micro_batch=2), dict(micro_batch=3), dict(micro_batch=9),
-                                     dict(threads=1), dict(threads=3)])
-def test_pieces_and_threads_change_nothing(options):
+                                     dict(threads=1), dict(threads=3), dict(threads=3, micro_batch=2)])
+@pytest.mark.parametrize("piece", [1 << 18, 5_000, 1])
+def test_pieces_and_threads_change_nothing(options, piece, monkeypatch):
+    """Seven images: pieces of unequal size, as many as suit threads and cache (`piece` floats), or as asked for."""
     plain, other = (double(SmallAlexNet(5, IMAGE, **TINY | o)) for o in (dict(threads=2), options))
+    monkeypatch.setattr(nn.network, "PIECE", piece)
     assert_same_gradients(plain, other, *batch(7))
+
+
+def test_dropout_masks_follow_from_seed_step_and_layer(monkeypatch):
+    """The two towers draw from one key and take a part each; no other seed, step or layer draws from it."""
+    drawn, forward = [], Dropout.forward
+
+    def seen(self, x, train, key, part):
+        drawn.append((key, part))
+        return forward(self, x, train, key, part)
+    monkeypatch.setattr(Dropout, "forward", seen)
+    for seed in (0, 1):
+        for step in (0, 1):
+            SmallAlexNet(5, IMAGE, seed=seed, **TINY).forward(batch(2)[0], step=step)
+    assert len(drawn) == 2 * 2 * 2 * 2 and len({key for key, _ in drawn}) == 2 * 2 * 2
+    assert Counter(drawn) == {(key, (t, 2)): 1 for key, _ in drawn for t in (0, 1)}
 
 
 def test_the_same_call_gives_the_same_bits():
@@ -118,22 +145,49 @@ def test_weights_of_another_net_are_refused(spoil, sentence):
         network.load_weights(weights)
 
 
-def test_only_what_the_paper_says_crosses_between_the_towers():
-    """PAPER § 3.2, floats per image: 21,632 each way before conv3, 4608 before fc6, 2048 before fc7, and 2048 one way
+def test_only_what_the_paper_says_crosses_between_the_towers(monkeypatch):
+    """§ 3.2, floats per image: 21,632 each way before conv3, 4,608 before fc6, 2,048 before fc7, and 2,048 one way
     before fc8; backward the same the other way. No weight and no gradient of one crosses."""
-    network = AlexNet(threads=2)
+    network, crossed, send = AlexNet(), Counter(), nn.network.send
     first, second = network.devices
-    assert isinstance(first, Device) and first is not second
-    images, labels = np.zeros((3, 224, 224, 3), np.float32), np.zeros(3, int)
-    each_way = 21_632 + 4_608 + 2_048
+    images, labels, N = np.zeros((2, 224, 224, 3), np.float32), np.zeros(2, int), 2
+
+    def seen(array, source, target):
+        if source is not target:
+            crossed[source, target, array.size / N] += 1
+        return send(array, source, target)
+    monkeypatch.setattr(nn.network, "send", seen)
+
+    there = Counter([(second, first, n) for n in (21_632, 4_608, 2_048, 2_048)] +
+                    [(first, second, n) for n in (21_632, 4_608, 2_048)])
+    back = Counter({(target, source, n): times for (source, target, n), times in there.items()})
     network.predict(images)
-    assert (first.sent, second.sent) == ({second: 3 * each_way}, {first: 3 * (each_way + 2_048)})
-    first.sent.clear(), second.sent.clear()
+    assert crossed == there and (first.sent[second], second.sent[first]) == (N * 28_288, N * 30_336)
+    crossed.clear()
     _, gradients = network.loss_and_gradients(images, labels)
-    both = 3 * (2 * each_way + 2_048)
-    assert (first.sent, second.sent) == ({second: both}, {first: both})
     SGD(network).step(gradients, 0.01)
-    assert (first.sent, second.sent) == ({second: both}, {first: both})
+    assert crossed == there + back
+    assert (first.sent, second.sent) == ({second: N * 86_912}, {first: N * 88_960})
+
+
+# Threads -------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("columns", [2, 1025])
+def test_a_product_in_shares_is_the_product(threads, columns):
+    """1025 columns are enough to be shared out, and no number of threads divides them evenly."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((64, 256)), rng.standard_normal((256, columns))
+    np.testing.assert_allclose(Workers(threads).product(a, b), a @ b, rtol=1e-12, atol=1e-12)
+
+
+def test_workers_keep_order_pass_on_errors_and_hold_blas_to_one_thread():
+    workers = Workers(3)
+    assert workers.map(lambda i: i * i, range(20)) == [i * i for i in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        workers.map(lambda i: 1 / i, [2, 1, 0])
+    with workers.one_blas_thread():
+        assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
 
 
 # The numbers of the paper --------------------------------------------------------------------------------------------
@@ -160,50 +214,120 @@ def test_the_papers_counts(towers):
 
 def test_figure_2_in_each_tower():
     network = AlexNet()
-    assert [layer.kernels for layer in network.towers[1].values() if isinstance(layer, Conv2d)] == [48, 128, 192, 192, 128]
-    assert [layer.channels for layer in network.towers[1].values() if isinstance(layer, Conv2d)] == [3, 48, 256, 192, 192]
-    assert list(network.towers[0]) == [
-        "conv1", "relu1", "norm1", "pool1", "conv2", "relu2", "norm2", "pool2", "exchange3", "conv3", "relu3", "conv4",
-        "relu4", "conv5", "relu5", "pool5", "exchange6", "flatten", "fc6", "relu6", "drop6", "exchange7", "fc7", "relu7",
-        "drop7", "exchange8", "fc8"]
+    convolutions = [layer for layer in network.towers[1].values() if isinstance(layer, Conv2d)]
+    assert [layer.kernels for layer in convolutions] == [48, 128, 192, 192, 128]
+    assert [layer.channels for layer in convolutions] == [3, 48, 256, 192, 192]
+    assert " ".join(network.towers[0]) == (
+        "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 exchange3 conv3 relu3 conv4 relu4 conv5 relu5 pool5 "
+        "exchange6 flatten fc6 relu6 drop6 exchange7 fc7 relu7 drop7 exchange8 fc8")
     assert list(network.towers[1]) == list(network.towers[0])[:-2]
 
 
 def test_the_table_is_printed():
-    printed = subprocess.run([sys.executable, "alexnet.py"], capture_output=True, text=True, check=True).stdout
-    for number in ("60,965,224", "659,272", "724,406,816", "253,440", "55×55×48"):
-        assert number in printed
+    """Every row of COUNTS, the totals, and beside them what the paper says."""
+    printed = subprocess.check_output([sys.executable, "alexnet.py"], cwd=ROOT, text=True)
+    lines = {line.split()[0]: line for line in printed.splitlines()}
+    for name, (weights, biases, neurons, multiply_adds) in COUNTS.items():
+        assert all(f" {number:,} " in lines[name] + " " for number in (weights + biases, neurons, multiply_adds)), name
+    for number in ("60,965,224", "659,272", "724,406,816", "60 million parameters, 650,000 neurons"):
+        assert number in lines["total"]
+    assert "55×55×48 ·2" in lines["conv1"] and "253,440" in lines["conv1"]
 
 
 # Alternatives --------------------------------------------------------------------------------------------------------
 
-def layers_of(kind, **options):
-    network = SmallAlexNet(5, IMAGE, **options)
-    loss, gradients = network.loss_and_gradients(batch(2)[0].astype(np.float32), batch(2)[1])
-    SGD(network).step(gradients, 1e-3)
-    assert np.isfinite(loss) and network.predict(np.ones((2, *IMAGE), np.float32)).sum(1) == pytest.approx(1)
-    return [layer for layer in network.towers[0].values() if isinstance(layer, kind)]
+def plan(network):
+    """What every layer was made with: {name: {argument: value}}; both towers have the same."""
+    first, *others = ({name: {"kind": type(layer).__name__} | {key: value for key, value in vars(layer).items()
+                                                                if key not in ("params", "product")}
+                       for name, layer in tower.items()} for tower in network.towers)
+    assert all(list(other) == list(first)[:-2] and other.items() <= first.items() for other in others)
+    return first
 
 
-def test_each_alternative_changes_what_it_says():
-    assert not layers_of(LocalResponseNorm, lrn=False) and len(layers_of(LocalResponseNorm)) == 2
-    assert [(n.alpha, n.k, n.groups) for n in layers_of(LocalResponseNorm, lrn_alpha=2e-5, lrn_k=1.0)] == [(2e-5, 1, 1)] * 2
-    assert [n.groups for n in layers_of(LocalResponseNorm, towers=1)] == [2, 2]
-    assert [n.groups for n in layers_of(LocalResponseNorm, towers=1, lrn_across=True)] == [1, 1]
-    assert [d.rate for d in layers_of(Dropout, dropout=0.3)] == [0.3] * 2 and not layers_of(Dropout, dropout=0)
-    assert all(d.inverted for d in layers_of(Dropout, inverted_dropout=True))
-    assert [c.groups for c in layers_of(Conv2d, towers=1)] == [1, 2, 1, 2, 2]
-    assert [c.groups for c in layers_of(Conv2d, one_gpu=True)] == [1] * 5
-    for name in ("conv2", "conv3", "conv4", "conv5"):
-        assert len(layers_of(Conv2d, without=name)) == 4
+def differences(base, other):
+    """{layer: the arguments that another net makes it with instead, or None where it lacks the layer}."""
+    return {name: {key: value for key, value in other[name].items() if base.get(name, {}).get(key, "none") != value}
+            if name in other else None for name in base | other if base.get(name) != other.get(name)}
+
+
+def each(names, **made):
+    return dict.fromkeys(names.split(), made or None)
+
+
+ALTERNATIVES = [        # arguments, and what they change: {layer: its new arguments, or None where it goes}
+    (dict(without="conv2"), each("conv2 relu2") | each("conv3", channels=8)),
+    (dict(without="conv3"), each("conv3 relu3") | each("conv4", channels=12)),
+    (dict(without="conv4"), each("conv4 relu4") | each("conv5", channels=8)),
+    (dict(without="conv5"), each("conv5 relu5") | each("fc6", inputs=48)),
+    (dict(activation="tanh"), each("relu1 relu2 relu3 relu4 relu5 relu6 relu7", kind="Tanh")),
+    (dict(lrn=False), each("norm1 norm2")),
+    (dict(lrn_alpha=2e-5), each("norm1 norm2", alpha=2e-5)),
+    (dict(lrn_k=1.0), each("norm1 norm2", k=1.0)),
+    (dict(towers=1, lrn_across=True), each("norm1 norm2", groups=1)),
+    (dict(pool=2), each("pool1 pool2 pool5", size=2) | each("fc6", inputs=108)),
+    (dict(dropout=0.2), each("drop6 drop7", rate=0.2)),
+    (dict(dropout=0), each("drop6 drop7")),
+    (dict(inverted_dropout=True), each("drop6 drop7", inverted=True)),
+    (dict(kernels=(8, 20, 16, 8, 12)), each("conv2", kernels=10) | each("conv3", channels=20)),
+    (dict(neurons=30), each("fc6", outputs=15) | each("fc7", inputs=30, outputs=15) | each("fc8", inputs=30)),
+    (dict(stem=(7, 1, 3)), each("conv1", size=7, before=3, after=3)),
+    (dict(classes=7), each("fc8", outputs=7)),
+    (dict(image=(31, 27, 1)), each("conv1", channels=1)),
+    (dict(init="2012"), {}), (dict(bias=1.0), {}), (dict(seed=1), {}), (dict(threads=1), {}), (dict(micro_batch=1), {})]
+
+
+@pytest.mark.parametrize("options, changes", ALTERNATIVES, ids=[str(options) for options, _ in ALTERNATIVES])
+def test_each_alternative_changes_what_it_says_and_only_that(options, changes):
+    """And learns from a step, down its gradient."""
+    other = SmallAlexNet(**dict(classes=5, image=IMAGE) | TINY | options)
+    base = SmallAlexNet(5, IMAGE, **TINY | {key: options[key] for key in ("towers",) if key in options})
+    assert differences(plan(base), plan(other)) == changes
+    images, labels = batch(4, other.shape)
+    losses = []
+    for _ in range(2):
+        loss, gradients = other.loss_and_gradients(images.astype(np.float32), labels)
+        losses.append(loss)
+        SGD(other).step(gradients, 1e-3)
+    assert losses[1] < losses[0]
+    assert other.predict(images).sum(1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("options, changed", [
+    (dict(seed=1), "conv1.W conv2.W conv3.W conv4.W conv5.W fc6.W fc7.W fc8.W"), (dict(lrn_alpha=1.0), ""),
+    (dict(bias=0.1), "conv2.b conv4.b conv5.b fc6.b fc7.b"), (dict(without="conv4"), "conv5.W"),
+    (dict(pool=2), "fc6.W"), (dict(towers=1), "")])
+def test_initial_values_change_only_where_they_must(options, changed):
+    base, other = (SmallAlexNet(5, IMAGE, **TINY | o).weights() for o in ({}, options))
+    assert {name for name in other if not np.array_equal(base[name], other[name])} == set(changed.split())
 
 
 def test_the_one_gpu_net_has_about_as_many_parameters():
-    """§ 3.2: half the kernels in conv1 … conv4; conv5 and the fully connected layers keep theirs."""
+    """§ 3.2: half the kernels in conv1 … conv4; conv5 and the fully connected layers keep theirs. No groups."""
     network = AlexNet(one_gpu=True)
+    assert len(network.towers) == 1 and all(made.get("groups", 1) == 1 for made in plan(network).values())
     assert [w.shape[-1] for name, w in network.weights().items() if name.endswith("W")] == [
         48, 128, 192, 192, 256, 4096, 4096, 1000]
-    assert 0.95 < sum(w.size for w in network.weights().values()) / 60_965_224 < 1.05
+    assert sum(w.size for w in network.weights().values()) == 59_798_312        # of 60,965,224
+
+
+def test_without_groups():
+    """The one-GPU net with twice its kernels: every kernel sees all maps."""
+    rows = summary(AlexNet(one_gpu=True, kernels=(192, 512, 768, 768, 256)))
+    assert [row.shape[-1] for row in rows if row.parameters] == [96, 256, 384, 384, 256, 4096, 4096, 1000]
+    assert sum(row.parameters for row in rows) == 62_378_344
+    assert sum(row.multiply_adds for row in rows) == 1_135_256_096
+
+
+def test_the_net_of_figure_1():
+    """Four layers; 32, 32 and 64 kernels on 32 pixels a side, 15, 7, 3 after the poolings."""
+    network = Figure1Net()
+    assert {name: w.size for name, w in network.weights().items()} == {
+        "conv1.W": 2_400, "conv1.b": 32, "conv2.W": 25_600, "conv2.b": 32, "conv3.W": 51_200, "conv3.b": 64,
+        "fc4.W": 5_760, "fc4.b": 10}
+    assert differences(plan(network), plan(Figure1Net(activation="tanh"))) == each("relu1 relu2 relu3", kind="Tanh")
+    with pytest.raises(ValueError, match="activation must be one of relu, tanh, got 'gelu'"):
+        Figure1Net(activation="gelu")
 
 
 @pytest.mark.parametrize("options, sentence", [
@@ -211,7 +335,10 @@ def test_the_one_gpu_net_has_about_as_many_parameters():
     (dict(activation="sigmoid"), "activation must be one of relu, tanh"), (dict(without="conv1"), "without must be"),
     (dict(init="glorot"), "init must be 'paper', '2012' or 'he'"), (dict(dropout=1.5), "below 1, got 1.5"),
     (dict(image=(9, 9, 3)), "images of 9×9 pixels are too small .* at pool5"), (dict(threads=0), "threads must be"),
-    (dict(micro_batch=0), "micro_batch must be")])
+    (dict(micro_batch=0), "micro_batch must be"),
+    (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
+    (dict(stem=(5, 1, 5)), "padding must be smaller than its kernel of 5"), (dict(init="2021"), "got '2021'"),
+    (dict(towers=1, kernels=(16, 49, 64, 64, 48)), "must be even, to be halved between towers, got 49")])
 def test_arguments_that_fit_no_net(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         SmallAlexNet(**options)
@@ -227,15 +354,18 @@ def test_wrong_images():
             network.predict(images)
 
 
-@pytest.mark.parametrize("kind, stds", [("paper", [0.01] * 8), ("2012", [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01]),
-                                        ("he", None)])
+@pytest.mark.parametrize("kind, stds", [
+    ("paper", [0.01] * 8), ("2012", [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01]), ("he", None)])
 def test_initial_values(kind, stds):
     networks = [SmallAlexNet(10, towers=towers, init=kind, bias=1.0, kernels=(64, 64, 96, 96, 64)) for towers in (2, 1)]
     weights = networks[0].weights()
-    for (name, w), expected in zip([item for item in weights.items() if item[0].endswith("W")],
-                                   stds or [np.sqrt(2 / np.prod(w.shape[:-1])) for n, w in weights.items() if "W" in n]):
+    drawn = {name: w for name, w in weights.items() if name.endswith("W")}
+    stds = stds or [np.sqrt(2 / np.prod(w.shape[:-1])) for w in drawn.values()]
+    assert len(drawn) == len(stds)
+    for (name, w), expected in zip(drawn.items(), stds):
         assert abs(w.std() / expected - 1) < 6 / np.sqrt(2 * w.size), name
         assert abs(w.mean()) < 6 * expected / np.sqrt(w.size), name
+    assert len({(w.reshape(-1)[:100] > 0).tobytes() for w in drawn.values()}) == len(drawn)     # a draw for each
     ones = {name for name, w in weights.items() if name.endswith("b") and (w == 1).all()}
     assert ones == {"conv2.b", "conv4.b", "conv5.b", "fc6.b", "fc7.b"}
     assert all((w == 0).all() for name, w in weights.items() if name.endswith("b") and name not in ones)
@@ -249,28 +379,33 @@ def test_initial_values(kind, stds):
 
 @pytest.mark.torch
 @pytest.mark.slow
-def test_the_full_net_as_in_pytorch():
-    """Loss and every gradient of the paper's net, float64: no flips at near-ties to allow for."""
+@pytest.mark.parametrize("side, options", [(224, {}), (227, dict(stem=(11, 4, 0), towers=1, lrn_across=True))],
+                         ids=["the paper's two towers", "Caffe's one"])
+def test_the_full_net_as_in_pytorch(side, options):
+    """Loss, logits and every gradient, in float64: no flips at near-ties to allow for. (About 4.5 GB.)"""
     torch = pytest.importorskip("torch")
-    network = double(AlexNet(dropout=0, threads=2))
+    network = double(AlexNet(image=(side, side, 3), dropout=0, threads=2, **options))
     w = {name: torch.tensor(a, requires_grad=True) for name, a in network.weights().items()}
-    images, labels = batch(2, (224, 224, 3), 1000)
+    images, labels = batch(2, (side, side, 3), 1000)
     F = torch.nn.functional
-    x = F.pad(torch.tensor(images.transpose(0, 3, 1, 2)), (0, 3, 0, 3))
+    x = F.pad(torch.tensor(images.transpose(0, 3, 1, 2)), (0, 227 - side, 0, 227 - side))
     halves = dict(conv2=2, conv4=2, conv5=2)
     for i in range(1, 6):
         name = f"conv{i}"
         x = F.relu(F.conv2d(x, w[f"{name}.W"].permute(3, 2, 0, 1), w[f"{name}.b"], 4 if i == 1 else 1,
                             {1: 0, 2: 2}.get(i, 1), groups=halves.get(name, 1)))
-        if i <= 2:      # windows end at the edge of a tower
-            x = torch.cat([F.local_response_norm(half, 5, 5e-4, 0.75, 2.0) for half in x.chunk(2, 1)], 1)
+        if i <= 2:      # PyTorch divides α by 5; windows end at the edge of a tower, or cross it
+            parts = x.chunk(1 if "lrn_across" in options else 2, 1)
+            x = torch.cat([F.local_response_norm(part, 5, 5e-4, 0.75, 2.0) for part in parts], 1)
         if i in (1, 2, 5):
             x = F.max_pool2d(x, 3, 2)
     x = x.permute(0, 2, 3, 1).flatten(1)
     for name in ("fc6", "fc7"):
         x = F.relu(x @ w[f"{name}.W"] + w[f"{name}.b"])
-    loss = F.cross_entropy(x @ w["fc8.W"] + w["fc8.b"], torch.tensor(labels))
+    logits = x @ w["fc8.W"] + w["fc8.b"]
+    loss = F.cross_entropy(logits, torch.tensor(labels))
     loss.backward()
+    np.testing.assert_allclose(network.forward(images, train=False)[0], logits.detach(), rtol=1e-10, atol=1e-10)
     ours, gradients = network.loss_and_gradients(images, labels)
     assert ours == pytest.approx(loss.item(), rel=1e-12)
     for name, gradient in network.join(gradients).items():
@@ -282,7 +417,8 @@ def test_the_full_net_as_in_pytorch():
 def test_fifty_images_are_learned_by_heart(make):
     """The classic sign of life: zero training error, and a loss near zero."""
     with np.load(DATASETS / "fashion_mnist_10000_2000.npz") as file:
-        images, labels = file["x_train"][:50, 2:26, 2:26, None] / np.float32(255) - np.float32(0.3), file["y_train"][:50]
+        images = file["x_train"][:50, 2:26, 2:26, None] / np.float32(255) - np.float32(0.3)
+        labels = file["y_train"][:50]
     options = dict(dropout=0) if make is SmallAlexNet else {}
     network = make(10, (24, 24, 1), **options)
     sgd = SGD(network, weight_decay=0)

@@ -68,7 +68,7 @@ def test_a_run_leaves_what_it_promises(folder):
     config = json.loads((left / "config.json").read_text())
     assert config["options"]["momentum"] == 0.9 and config["options"]["weight_decay"] == 0.0005
     assert config["identity"]["images"] == 144 and config["numpy"] == np.__version__
-    assert 0 <= json.loads((left / "results.json").read_text())["test_top1"] <= 1
+    assert 0 <= json.loads((left / "results.json").read_text())["test_ten_views"]["top1"] <= 1
     for name in ("curves.png", "filters.png"):
         with Image.open(left / name) as picture:
             assert min(picture.size) > 100
