@@ -59,7 +59,7 @@ class LocalResponseNorm(Layer):
     def window_sum(self, a, factor):
         """factor · the sum of `a` over each window, as a product with a band matrix of the neighbours.
 
-        (On a CPU about as fast as shifted additions, which would need copies with zeros between the rows.)
+        (On a CPU within a third of the speed of shifted additions, which would need copies with zeros between the rows.)
         """
         xp = array_module(a)
         C = a.shape[3]
@@ -71,7 +71,7 @@ class LocalResponseNorm(Layer):
 
 
 def power(d, beta):
-    """d^β, a new array. For the paper's β = 3/4 by two square roots, which are five times faster than a power."""
+    """d^β, a new array. For the paper's β = 3/4 by two square roots: 1.7 times faster than NumPy's power."""
     if beta != 0.75:
         return d ** d.dtype.type(beta)
     half = np.sqrt(d)
