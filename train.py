@@ -44,7 +44,7 @@ def expect(condition, sentence):
 MODEL_DEFAULTS = {      # what the paper states is alexnet's; the others' were found by trying
     "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0),
     "small": dict(epochs=None, batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
-    "figure1": dict(epochs=30, batch_size=128, lr=0.01, schedule="plateau", size=32, scale=0.004)}
+    "figure1": dict(epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 IMAGES = 270_000        # seen in a run of the small net, whatever the size of the data
 MAY_CHANGE = {"epochs", "threads", "device", "save_every"}      # when a run is resumed
 
@@ -189,16 +189,14 @@ def train(options, resume):
     # Where the run stands: complete epochs in `rows`; in the present one, batches done, and the sums of loss, top-1
     # and top-5 errors over them. Every random draw follows from the seed and these numbers.
     rows, batch, sums, step = [], 0, [0.0, 0, 0], 0
-    if resume:
-        folder = resume
+    folder = resume or new_folder(options)
+    if resume and any((folder / name).exists() for name in ("checkpoint.npz", "log.csv")):  # else start afresh
         facts, arrays = load_checkpoint(folder / "checkpoint.npz")
         expect(facts["identity"] == identity, f"the data is not what this run began with: found {identity}, expected "
                f"{facts['identity']}; restore it or start a new run")
         network.load_weights(arrays["weights"])
         sgd.load(arrays["velocity"])
         rows, batch, sums, step = facts["rows"], facts["batch"], facts["sums"], facts["step"]
-    else:
-        folder = new_folder(options)
     config = dict(options=vars(options), identity=identity, view=side, python=platform.python_version(),
                   parameters=sum(array.size for array in network.weights().values()), numpy=np.__version__,
                   processor=platform.processor() or platform.machine(), threads=network.workers.threads)

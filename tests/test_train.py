@@ -101,6 +101,18 @@ def test_killed_at_any_point_it_resumes_to_the_same_bits(folder):
     assert not list((folder / "runs" / "broken").glob("*.tmp"))
 
 
+def test_killed_before_its_first_checkpoint_it_starts_afresh(folder):
+    process = start(*QUICK, "--out", "early")
+    while not (folder / "runs" / "early" / "config.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    assert not (folder / "runs" / "early" / "checkpoint.npz").exists()
+    assert run("--resume", "runs/early")[0] == run(*QUICK, "--out", "straight")[0] == 0
+    assert state("runs/early/best.npz") == state("runs/straight/best.npz")
+
+
 def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(folder):
     process = start(*QUICK[:-4], "--epochs", "1000", "--schedule", "constant", "--threads", "1", "--out", "stopped")
     while not (folder / "runs" / "stopped" / "log.csv").exists():
