@@ -12,8 +12,8 @@ def initialise(network, kind="2012", seed=0, one=("conv2", "conv4", "conv5", "fc
 
     kind: "paper": standard deviation 0.01 everywhere. "2012": what the authors' code used, the same but 0.03 in
         conv3, conv4 and conv5.
-        Differs from the paper: "2012" is the default, since the printed values do not learn (the loss of the full net
-        stays at ln(classes): small weights fade from layer to layer until only the biases speak).
+        Differs from the paper: "2012" is the default, since with the printed values the full net's loss stayed at
+        ln(classes) (a probe on 5,000 photographs in ten classes, ε = 0.01, four epochs, one seed).
         "he": √(2 / inputs), He et al. 2015, three years after the paper: keeps the size of activations in any net
         of ReLUs, whatever its depth and width.
     one: layers whose biases start at `bias` (1 in the paper, § 5: ReLUs begin in their linear part; 0.1 in Caffe);

@@ -132,8 +132,10 @@ class Network:
                                  f"expected {expected.get(name, 'none of that name')}")
         shares = []
         for t, (own, device) in enumerate(zip(parameters, self.devices)):
-            shares.append({name: device.put(np.array(whole[name][..., t * array.shape[-1]:(t + 1) * array.shape[-1]], order="C"))
-                           for name, array in own.items()})
+            shares.append({})
+            for name, array in own.items():
+                K = array.shape[-1]
+                shares[t][name] = device.put(np.array(whole[name][..., t * K:(t + 1) * K], order="C"))
         return shares
 
     # What a user calls ---------------------------------------------------------------------------------------------
