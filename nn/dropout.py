@@ -4,7 +4,7 @@ import numpy as np
 
 from nn.device import array_module
 from nn.layer import Layer, expect_float
-from nn.random import generator
+from nn.random import philox
 
 
 class Dropout(Layer):
@@ -36,8 +36,9 @@ class Dropout(Layer):
             return (x.copy() if self.inverted else x * x.dtype.type(scale)), None
         t, T = part
         N, F = x.shape[0], x.shape[-1]
-        keep = generator("dropout", *key).random((*x.shape[:-1], F * T), np.float32) >= self.rate
-        mask = array_module(x).asarray(keep[..., t * F:(t + 1) * F])
+        drawn = philox("dropout", *key).random_raw((N * F * T + 1) // 2).view("<u4")[:N * F * T]     # 32 bits a neuron
+        keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= np.uint32(self.rate * 2**32)
+        mask = array_module(x).asarray(keep)
         if self.inverted:
             mask = mask * x.dtype.type(1 / scale)
         return x * mask, mask
