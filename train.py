@@ -26,8 +26,9 @@ from tqdm import tqdm
 import data
 from alexnet import MODELS
 from figures import draw_curves, draw_filters
-from nn import SGD, CheckpointError, Device, load_checkpoint, plateau, save_checkpoint, steps, top_errors
+from nn import SGD, CheckpointError, Profile, feed, load_checkpoint, plateau, save_checkpoint, steps, top_errors
 from nn.checkpoint import write_text
+from nn.device import array_module
 
 
 class UserError(Exception):
@@ -45,8 +46,9 @@ MODEL_DEFAULTS = {      # what the paper states is alexnet's; the others' were f
     "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0),
     "small": dict(epochs=None, batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
     "figure1": dict(epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
+FETCH = 20              # steps whose loss and errors are fetched together from a GPU
 IMAGES = 270_000        # seen in a run of the small net, whatever the size of the data
-MAY_CHANGE = {"epochs", "threads", "device", "save_every"}      # when a run is resumed
+MAY_CHANGE = {"epochs", "threads", "device", "profile", "save_every"}      # when a run is resumed
 
 
 def make_parser():
@@ -77,7 +79,10 @@ def make_parser():
     add("--augment", default=True, action=yes_or_no, help="random crops and mirror images (§ 4.1)")
     add("--seed", type=int, default=0, help="what every random draw follows from")
     add("--threads", type=int, help="of the processor (default: one per core)")
-    add("--device", default="cpu", help="where to compute (default: cpu)")
+    add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else "
+        "one; cuda:1: that one; cuda:0,cuda:1: these")
+    add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time of "
+        "every stage on each device, the bytes that cross, and the memory")
     add("--save-every", type=float, default=300, metavar="SECONDS", help="between checkpoints within an epoch")
     add("--out", metavar="NAME", help="the run's folder in runs/ (default: MODEL-DATA)")
     add("--resume", metavar="RUN", help="go on with the run in this folder")
@@ -140,9 +145,9 @@ def build(options, pictures, side):
     known = inspect.signature(make).parameters
     unknown = [f"--{name.replace('_', '-')}" for name in alternatives if name not in known and "options" not in known]
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
-    Device(options.device)
     shape = (side, side, pictures.train.images.shape[3])
-    return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, **alternatives)
+    return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, devices=options.device,
+                **alternatives)
 
 
 def error_rates(network, split, options, views):
@@ -156,6 +161,13 @@ def error_rates(network, split, options, views):
         loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).sum()
         totals += loss, top_errors(p, labels, 1), top_errors(p, labels, 5)
     return [float(total) for total in totals / len(split.labels)]
+
+
+def fetch(device, numbers):
+    """Rows of numbers, each an array of no axes on `device` → rows of Python numbers, in one copy."""
+    with device:
+        xp = array_module(numbers[0][0])
+        return device.get(xp.stack([xp.stack([number.astype(np.float64) for number in row]) for row in numbers])).tolist()
 
 
 def learning_rate(options, rows, epochs):
@@ -225,14 +237,15 @@ def train(options, resume):
     for number in (signal.SIGINT, signal.SIGTERM):          # a second Ctrl-C ends at once
         signal.signal(number, lambda number, _: (stop.append(number), signal.signal(number, signal.SIG_DFL)))
 
-    saved = time.monotonic()
+    first_device = network.devices[0]
+    warm, pending, saved = step + 3, [], time.monotonic()
     while len(rows) < epochs and (lr := learning_rate(options, rows, epochs)) is not None:
         epoch = len(rows)
         began, waiting, seen = time.monotonic(), 0.0, (first := batch * options.batch_size)
         total = count // options.batch_size * options.batch_size or count
         bar = tqdm(total=total, initial=first, unit="img", desc=f"epoch {epoch + 1}/{epochs}", leave=False, disable=None)
-        source = data.batches(pictures.train, options.batch_size, side, mean, options.seed, epoch, batch,
-                              options.scale, options.augment)
+        source = feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, epoch, batch,
+                                   options.scale, options.augment), network.devices)
         while True:
             asked = time.monotonic()
             images, labels = next(source, (None, None))
@@ -240,18 +253,28 @@ def train(options, resume):
             if images is None:
                 break
 
-            logits, caches = network.forward(images, train=True, step=step)
-            loss, cache = network.loss.forward(logits, labels)
-            expect(math.isfinite(loss), diverged("the loss"))
-            gradients = network.backward(network.loss.backward(cache), caches)
-            sgd.step(gradients, lr)
+            with first_device:
+                logits, caches = network.forward(images, train=True, step=step)
+                loss, cache = network.loss.forward(logits, labels)
+                pending.append((loss, top_errors(logits, labels, 1), top_errors(logits, labels, 5)))
+                gradients = network.backward(network.loss.backward(cache), caches)
+                sgd.step(gradients, lr)
 
             batch, step, seen = batch + 1, step + 1, seen + len(labels)
-            sums = [sums[0] + float(loss) * len(labels), sums[1] + int(top_errors(logits, labels, 1)),
-                    sums[2] + int(top_errors(logits, labels, 5))]
-            bar.set_postfix(loss=f"{sums[0] / seen:.3f}", error=f"{sums[1] / seen:.1%}", refresh=False)
             bar.update(len(labels))
-            if stop or time.monotonic() - saved > options.save_every:
+            due = stop or time.monotonic() - saved > options.save_every
+            if due or seen >= total or len(pending) == FETCH or network.on_cpu:    # looking at a number waits for it
+                for loss, top1, top5 in fetch(first_device, pending):
+                    expect(math.isfinite(loss), diverged("the loss"))
+                    sums = [sums[0] + loss * len(labels), sums[1] + top1, sums[2] + top5]
+                pending = []
+                bar.set_postfix(loss=f"{sums[0] / seen:.3f}", error=f"{sums[1] / seen:.1%}", refresh=False)
+            if step == warm and options.profile:
+                network.profile = Profile(network)
+            if step == warm + options.profile and network.profile:
+                bar.write(network.profile.table(options.profile))
+                network.profile = None
+            if due:
                 saved = save()
             if stop:
                 print(f"\nstopped after step {step}; go on with: python train.py --resume {folder}")
@@ -290,7 +313,9 @@ def main(arguments=None):
         return train(*read_options(arguments)) or 0
     except (UserError, data.DataError, CheckpointError, OSError, ValueError) as error:
         print(f"train.py: {error}", file=sys.stderr)
-        return 1
+    except MemoryError as error:
+        print(f"train.py: out of memory ({error}): choose a smaller --batch-size", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

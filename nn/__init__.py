@@ -22,8 +22,9 @@ from nn.activation import ReLU, Tanh
 from nn.check import check_layer
 from nn.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from nn.conv import Conv2d
-from nn.device import Device
+from nn.device import Device, DeviceError, devices
 from nn.dropout import Dropout
+from nn.feed import feed
 from nn.init import initialise
 from nn.linear import Flatten, Linear
 from nn.loss import SoftmaxCrossEntropy, softmax, top_errors
@@ -31,3 +32,4 @@ from nn.lrn import LocalResponseNorm
 from nn.network import Exchange, Network
 from nn.optim import SGD, plateau, steps
 from nn.pool import MaxPool2d
+from nn.profile import Profile

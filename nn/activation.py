@@ -1,7 +1,6 @@
 """The nonlinearities: ReLU (paper § 3.1) and, to compare with, tanh."""
 
-import numpy as np
-
+from nn.device import array_module
 from nn.layer import Layer, expect_float
 
 
@@ -14,7 +13,7 @@ class ReLU(Layer):
     def forward(self, x, train=True):
         """Kept: y, which the next layer keeps as well."""
         expect_float(self, x)
-        y = np.maximum(x, x.dtype.type(0))
+        y = array_module(x).maximum(x, x.dtype.type(0))
         return y, (y if train else None)
 
     def backward(self, dy, cache):
@@ -32,7 +31,7 @@ class Tanh(Layer):
     def forward(self, x, train=True):
         """Kept: y."""
         expect_float(self, x)
-        y = np.tanh(x)
+        y = array_module(x).tanh(x)
         return y, (y if train else None)
 
     def backward(self, dy, cache):

@@ -1,29 +1,45 @@
-"""Where arrays live. The only place that knows one array library from another, and where arrays cross between devices."""
+"""Where arrays live. The only place that imports CuPy, and the only place where arrays cross between devices."""
 
+import sys
 import threading
+import time
 
 import numpy as np
 
 
+class DeviceError(ValueError):
+    """A device that is not there, or too small: one sentence."""
+
+
 def array_module(array):
     """The library an array belongs to, by the name `xp` that is usual for it: layers work with what they are given."""
-    return np
+    cupy = sys.modules.get("cupy")
+    return cupy if cupy is not None and isinstance(array, cupy.ndarray) else np
 
 
 class Device:
-    """A place that holds arrays and computes with them: Device("cpu").
+    """A place that holds arrays and computes with them: Device("cpu") or Device("cuda:0").
 
         with device: …                     what is made inside is made there
         device.put(array), device.get(array)   from and to a NumPy array
-        device.sent                        {receiving device: floats sent to it}, for the traffic of § 3.2
+        device.sent                            {receiving device: bytes sent to it}, for the traffic of § 3.2
+        device.mark(), device.seconds(a, b)    a point in the device's work, and the seconds between two
+        device.wait()                          until all its work is done
+        device.memory()                        (bytes free, bytes in all), or None where nobody need ask
 
-    Two towers on one processor have a Device each, so that what they exchange can be counted.
-    Raises ValueError for a name that is not "cpu".
+    Two towers on one processor or card have a Device each, so that what they exchange can be counted.
+    Raises DeviceError for a device that is not there.
     """
+
+    number = None           # of the CUDA device
+
+    def __new__(cls, name="cpu"):
+        kind = CudaDevice if cls is Device and str(name).startswith("cuda") else cls
+        return super().__new__(kind)
 
     def __init__(self, name="cpu"):
         if name != "cpu":
-            raise ValueError(f"expected device 'cpu', got {name!r}: this version computes with NumPy only")
+            raise DeviceError(f"found device {name!r}, expected cpu, cuda, cuda:0 or, for two towers, cuda:0,cuda:1")
         self.name, self.sent, self._lock = name, {}, threading.Lock()
 
     def __repr__(self):
@@ -41,10 +57,179 @@ class Device:
     def get(self, array):
         return array
 
+    def receive(self, array, source):
+        """See send."""
+        return array
+
+    def mark(self):
+        return time.perf_counter()
+
+    def seconds(self, start, stop):
+        return stop - start
+
+    def wait(self):
+        return None
+
+    def memory(self):
+        """(bytes free for arrays, bytes in all), or None where that is not asked: a computer has memory to swap."""
+        return None
+
+
+class CudaDevice(Device):
+    """One GPU. Its arrays are CuPy's, and what is asked of it is queued: Python goes on at once, and waits only where
+    it needs a number (get, float, seconds, wait). All computing goes through the device's one default stream, in order;
+    `copying` is a second stream, on which batches arrive meanwhile (nn/feed.py)."""
+
+    def __init__(self, name):
+        self.name, self.sent, self._lock = name, {}, threading.Lock()
+        count = cuda_devices()
+        number = name.removeprefix("cuda:")
+        if not number.isdecimal() or int(number) >= count:
+            raise DeviceError(f"found {count} CUDA device{'s' * (count > 1)}, expected one called {name}: name one of "
+                              f"{', '.join(f'cuda:{i}' for i in range(count))}, or cpu")
+        import cupy
+        self.cupy, self.number = cupy, int(number)
+        self._device = cupy.cuda.Device(self.number)
+        with self:
+            self.copying = cupy.cuda.Stream(non_blocking=True)
+
+    def __enter__(self):
+        self._device.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._device.__exit__(*exception)
+
+    def put(self, array):
+        """A NumPy array, or one that is already here → an array here."""
+        with self:
+            return self.cupy.asarray(array)
+
+    def get(self, array):
+        """An array here → a NumPy array, once it is computed."""
+        with self:
+            return self.cupy.asnumpy(array)
+
+    def receive(self, array, source):
+        """See send. The copy waits until `source` has computed the array, and `source` goes on to its later work, which
+        may reuse the array's memory, when the copy is done. Python waits for neither. Where the hardware has no access
+        from card to card, the driver takes the copy through pinned memory of the host."""
+        if source.number == self.number:
+            return array
+        with source:
+            array = self.cupy.ascontiguousarray(array)
+            computed = source.event()
+        with self:
+            self.await_event(computed)
+            received = self.cupy.empty(array.shape, array.dtype)
+            received.data.copy_from_device_async(array.data, array.nbytes)
+            arrived = self.event()
+        source.await_event(arrived)
+        return received
+
+    def empty(self, like):
+        """Memory here for an array like this NumPy array."""
+        with self:
+            return self.cupy.empty(like.shape, like.dtype)
+
+    def pinned(self, like):
+        """A NumPy array like this one in pinned memory, out of which the hardware copies by itself."""
+        memory = self.cupy.cuda.alloc_pinned_memory(like.nbytes)
+        return np.frombuffer(memory, like.dtype, like.size).reshape(like.shape)
+
+    def copy_in(self, array, pinned):
+        """Queue, on the copying stream, the copy of a pinned NumPy array into `array`."""
+        with self:
+            array.set(pinned, stream=self.copying)
+
+    def event(self, stream=None, timing=False):
+        """A point in the work queued so far, here or on `stream`, for others to wait for."""
+        with self:
+            event = self.cupy.cuda.Event(disable_timing=not timing)
+            event.record(stream or self.cupy.cuda.get_current_stream())
+            return event
+
+    def await_event(self, event):
+        """Let the work queued from now on wait for an event, of any device."""
+        with self:
+            self.cupy.cuda.get_current_stream().wait_event(event)
+
+    def mark(self):
+        return self.event(timing=True)
+
+    def seconds(self, start, stop):
+        stop.synchronize()
+        return self.cupy.cuda.get_elapsed_time(start, stop) / 1000
+
+    def wait(self):
+        self._device.synchronize()
+
+    def memory(self):
+        """Free is what the card has free, and what CuPy's pool holds of it without using it."""
+        with self:
+            free, total = self.cupy.cuda.runtime.memGetInfo()
+            return free + self.cupy.get_default_memory_pool().free_bytes(), total
+
+
+def cuda_devices():
+    """How many CUDA devices there are. Raises DeviceError if there are none, or no CuPy to use them."""
+    try:
+        import cupy
+    except ImportError as error:
+        found = "no CuPy" if isinstance(error, ModuleNotFoundError) else f"a CuPy that does not load ({error})"
+        raise DeviceError(f"found {found}, which CUDA devices need: pip install -r requirements-cuda.txt, or use "
+                          "--device cpu") from None
+    try:
+        return cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(f"found no CUDA device ({error}), expected an NVIDIA GPU and its driver (does nvidia-smi show "
+                          "it?): set it up, or use --device cpu") from None
+
+
+def devices(names="cpu", towers=2):
+    """A list of one Device per tower, from a text as after --device.
+
+    cpu; cuda: as many cards as there are towers, if there are as many, else the first for all; cuda:1: that one for
+    all towers; cuda:0,cuda:1: one for each. Cards that can read each other's memory are told to.
+    Raises DeviceError.
+    """
+    listed = names.split(",")
+    if names == "cuda":
+        count = cuda_devices()
+        listed = [f"cuda:{t}" for t in range(towers)] if count >= towers else ["cuda:0"]
+    if len(listed) == 1:
+        listed *= towers
+    if len(listed) != towers:
+        raise DeviceError(f"found {len(listed)} devices in {names}, expected one for each of {towers} tower"
+                          f"{'s' * (towers > 1)}, or one for all")
+    found = [Device(name) for name in listed]
+    if len({device.number is None for device in found}) > 1:
+        raise DeviceError(f"found {names}, expected either the CPU or CUDA devices: a net is not split between them")
+    for device in found:
+        for other in found:
+            enable_peer_access(device, other)
+    return found
+
+
+def enable_peer_access(device, other):
+    """Let `device` reach the memory of `other` without the host, where the hardware can. Once for each pair."""
+    if device.number == other.number:
+        return
+    runtime = device.cupy.cuda.runtime
+    if not runtime.deviceCanAccessPeer(device.number, other.number):
+        return
+    with device:
+        try:
+            runtime.deviceEnablePeerAccess(other.number)
+        except runtime.CUDARuntimeError as error:
+            if error.status != 704:                                                 # cudaErrorPeerAccessAlreadyEnabled
+                raise
+
 
 def send(array, source, target):
     """`array` of device `source` on device `target`, and a note of its size: the only way between two towers."""
-    if source is not target:
-        with source._lock:
-            source.sent[target] = source.sent.get(target, 0) + array.size
-    return array
+    if source is target:
+        return array
+    with source._lock:
+        source.sent[target] = source.sent.get(target, 0) + array.nbytes
+    return target.receive(array, source)

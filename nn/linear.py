@@ -1,5 +1,7 @@
 """Fully connected layers (paper § 3.5), and the step from maps to features before them."""
 
+import operator
+
 import numpy as np
 
 from nn.layer import Layer, expect_count, expect_float
@@ -25,7 +27,7 @@ class Flatten(Layer):
 class Linear(Layer):
     """y = x W + b."""
 
-    product = staticmethod(np.matmul)       # a network on the CPU sets its own, which uses all its threads
+    product = staticmethod(operator.matmul)     # a network on the CPU sets its own, which uses all its threads
 
     def __init__(self, inputs, outputs):
         expect_count("Linear's inputs", inputs)

@@ -8,7 +8,7 @@ from nn.device import array_module
 def softmax(logits):
     """(N, classes) → probabilities: each row is positive and sums to 1. The largest logit is taken off first, so that
     no exponential overflows."""
-    e = np.exp(logits - logits.max(1, keepdims=True))
+    e = array_module(logits).exp(logits - logits.max(1, keepdims=True))
     e /= e.sum(1, keepdims=True)
     return e
 
@@ -32,21 +32,13 @@ class SoftmaxCrossEntropy:
         """logits (N, classes), labels (N,) whole numbers from 0 → loss, an array of no axes. Kept: softmax, labels.
 
         Written as log Σ exp(z) − z[label] with z = logits − max, never log(softmax): finite for any finite logits.
-        Raises ValueError for labels of another length, type or range (a range is checked on the CPU alone, where
-        looking at the values does not wait for a device).
+        Raises ValueError for labels that do not fit, as expect_labels says.
         """
-        if logits.ndim != 2 or labels.shape != logits.shape[:1]:
-            raise ValueError(f"{self} expects logits (N, classes) and labels (N,), got {logits.shape} and "
-                             f"{labels.shape}")
-        if labels.dtype.kind not in "iu":
-            raise ValueError(f"{self} expects whole numbers as labels, got {labels.dtype}")
+        self.expect_labels(labels, logits.shape)
         xp = array_module(logits)
-        if xp is np and labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
-            raise ValueError(f"{self} expects labels from 0 to {logits.shape[1] - 1}, got {labels.min()} to "
-                             f"{labels.max()}: does the net have as many outputs as the data has classes?")
         z = logits - logits.max(1, keepdims=True)                                   # (N, classes)
         right = z[xp.arange(len(z)), labels]                                        # (N,)
-        loss = (np.log(np.exp(z).sum(1)) - right).mean()
+        loss = (xp.log(xp.exp(z).sum(1)) - right).mean()
         return loss, (softmax(logits), labels)
 
     def backward(self, cache):
@@ -56,3 +48,14 @@ class SoftmaxCrossEntropy:
         d[array_module(d).arange(len(d)), labels] -= 1
         d /= len(d)
         return d
+
+    def expect_labels(self, labels, shape):
+        """Raise ValueError unless `labels` suit logits of `shape` (N, classes). Their range is looked at where they are
+        NumPy's: elsewhere looking would wait for the device."""
+        if len(shape) != 2 or labels.shape != shape[:1]:
+            raise ValueError(f"{self} expects logits (N, classes) and labels (N,), got {shape} and {labels.shape}")
+        if labels.dtype.kind not in "iu":
+            raise ValueError(f"{self} expects whole numbers as labels, got {labels.dtype}")
+        if isinstance(labels, np.ndarray) and labels.size and not 0 <= labels.min() <= labels.max() < shape[1]:
+            raise ValueError(f"{self} expects labels from 0 to {shape[1] - 1}, got {labels.min()} to {labels.max()}: "
+                             "does the net have as many outputs as the data has classes?")

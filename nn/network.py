@@ -1,11 +1,13 @@
 """Towers side by side, as on the paper's two GPUs (§ 3.2), and how a batch goes through them."""
 
 import math
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
 
 from nn.device import Device, array_module, send
+from nn.device import devices as find_devices
 from nn.dropout import Dropout
 from nn.layer import Layer, expect_count, expect_float
 from nn.linear import Flatten, Linear
@@ -22,11 +24,17 @@ class Stage(NamedTuple):
     the processor's cache: every piece in every tower is a job, and the jobs are shared out to threads. The fully
     connected stages, whose weights are what is large, take the whole batch at once, with the threads inside each product.
     (Pieces of 64 images take 1.4 times as long for a batch of 128 of the full net.)
+
+    A GPU takes the whole batch at once everywhere. One thread queues the towers' work, device by device, and does not
+    wait for it: so the devices work side by side.
     """
     exchange: str | None    # the name of the exchange that it begins with, if it does
     layers: list            # names
     in_pieces: bool
     largest: int            # floats of the largest map in a tower, per image
+
+    def __str__(self):
+        return self.layers[0] if len(self.layers) == 1 else f"{self.layers[0]} … {self.layers[-1]}"
 
 
 class Exchange(Layer):
@@ -49,8 +57,12 @@ class Exchange(Layer):
         """xs: one array per tower → a dict {receiving tower: (…, all towers' channels)}."""
         if len(xs) == 1:
             return {0: xs[0]}
-        return {t: array_module(xs[t]).concatenate([send(x, devices[s], devices[t]) for s, x in xs.items()], axis=-1)
-                for t in receivers}
+        joined = {}
+        for t in receivers:
+            received = [send(x, devices[s], devices[t]) for s, x in xs.items()]
+            with devices[t]:
+                joined[t] = array_module(xs[t]).concatenate(received, axis=-1)
+        return joined
 
     def backward(self, dys, devices, widths):
         """dys: {receiving tower: (…, all channels)} → {tower: its own channels, what all receivers say of them
@@ -58,7 +70,8 @@ class Exchange(Layer):
         dxs, start = {}, 0
         for s, width in widths.items():
             own = [send(dy[..., start:start + width], devices[t], devices[s]) for t, dy in dys.items()]
-            dxs[s] = own[0] if len(own) == 1 else sum(own[1:], start=own[0])
+            with devices[s]:
+                dxs[s] = own[0] if len(own) == 1 else sum(own[1:], start=own[0])
             start += width
         return dxs
 
@@ -68,10 +81,11 @@ class Network:
 
     towers: one {name: layer} per tower, the same names in all, except that the others may end sooner than the first.
     shape: (H, W, C) of the images.
-    devices: one Device per tower (default: the CPU for all).
+    devices: one Device per tower (default: the CPU for all), or a text as after --device. What a tower owns and
+        computes is made on its device and stays there.
     seed: what dropout is drawn from, together with the step.
     threads: of the CPU (default: one per core).
-    micro_batch: images per piece (default: as many as suit the cache, for each part of the net).
+    micro_batch: images per piece (default: as many as suit the cache, for each part of the net; on a GPU, all).
 
     Parameters have names like "conv1.W". `weights()` gives them whole, as the grouped one-tower net has them, and
     `load_weights` takes them so: nets with one and two towers exchange weights as they are.
@@ -81,17 +95,19 @@ class Network:
         if micro_batch is not None:
             expect_count("micro_batch", micro_batch)
         self.towers, self.shape, self.seed, self.micro_batch = towers, tuple(shape), seed, micro_batch
-        self.devices = devices or [Device("cpu") for _ in towers]
+        self.devices = find_devices(devices or "cpu", len(towers)) if isinstance(devices or "cpu", str) else devices
         if len(self.devices) != len(towers) or not all(isinstance(device, Device) for device in self.devices):
             raise ValueError(f"devices must be a list of one Device per tower, {len(towers)}, got {devices!r}")
+        self.on_cpu = all(device.number is None for device in self.devices)
         self.workers = Workers(threads)
         self.loss = SoftmaxCrossEntropy()
         self.stages = self._stages()
+        self.profile = None             # a Profile, to time every stage (nn/profile.py)
         for tower, device in zip(towers, self.devices):
             for layer in tower.values():
                 for key in layer.params:
                     layer.params[key] = device.put(layer.params[key])
-                if isinstance(layer, Linear):
+                if isinstance(layer, Linear) and self.on_cpu:
                     layer.product = self.workers.product
 
     # The parameters ------------------------------------------------------------------------------------------------
@@ -108,16 +124,17 @@ class Network:
 
     def load_weights(self, weights):
         """Set every parameter from a dict like that of weights(). Raises ValueError if names or shapes differ."""
-        for own, given in zip(self.parameters, self.split(weights)):
-            for name, array in own.items():
-                array[...] = given[name]
+        for own, given, device in zip(self.parameters, self.split(weights), self.devices):
+            with device:
+                for name, array in own.items():
+                    array[...] = given[name]
 
     def join(self, arrays):
         """One dict per tower, with arrays like the parameters → one dict of whole NumPy arrays (kernels come last)."""
         whole = {}
         for name in arrays[0]:
             parts = [device.get(own[name]) for own, device in zip(arrays, self.devices) if name in own]
-            whole[name] = array_module(parts[0]).concatenate(parts, axis=-1)
+            whole[name] = np.concatenate(parts, axis=-1)
         return whole
 
     def split(self, whole):
@@ -146,13 +163,16 @@ class Network:
         images (N, H, W, C) float, labels (N,) whole numbers; step: which dropout masks to draw.
         """
         logits, caches = self.forward(images, train=True, step=step)
-        loss, cache = self.loss.forward(logits, self.devices[0].put(labels))
-        return loss, self.backward(self.loss.backward(cache), caches)
+        self.loss.expect_labels(labels, logits.shape)
+        with self.devices[0] as first:
+            loss, cache = self.loss.forward(logits, first.put(labels))
+            return loss, self.backward(self.loss.backward(cache), caches)
 
     def predict(self, images):
         """Probabilities (N, classes) as a NumPy array; rows sum to 1."""
         logits, _ = self.forward(images, train=False)
-        return self.devices[0].get(softmax(logits))
+        with self.devices[0] as first:
+            return first.get(softmax(logits))
 
     def features(self, images):
         """What the last layer sees, (N, 4096) in the full net, as a NumPy array: § 6.1 compares images by it."""
@@ -164,15 +184,20 @@ class Network:
     def forward(self, images, train=True, step=0, last=True):
         """images (N, H, W, C) → logits (N, classes) on the first device, and the caches for backward.
 
+        images: a NumPy array, or a list with one for each tower, which is already on its device (nn/feed.py).
         last=False leaves the last layer out.
         """
+        given, images = images, images[0] if isinstance(images, list) else images
         if images.ndim != 4 or images.shape[1:] != self.shape:
             hint = ": add a batch axis with images[None]" if images.shape == self.shape else ""
             raise ValueError(f"the net expects images (N, {', '.join(map(str, self.shape))}), got {images.shape}{hint}")
         expect_float("the net", images)
         if not len(images):
             raise ValueError("the net expects at least one image, got none")
-        xs, caches = {t: device.put(images) for t, device in enumerate(self.devices)}, []
+        if not isinstance(given, list):
+            there = {device.name: device.put(images) for device in self.devices}    # once for two towers on one card
+            given = [there[device.name] for device in self.devices]
+        xs, caches = dict(enumerate(given)), []
         with self.workers.one_blas_thread():
             for stage in self.stages:
                 if stage is self.stages[-1] and not last:
@@ -207,7 +232,7 @@ class Network:
 
     def _pieces(self, stage, count):
         """Cut a batch of `count` images into slices of equal size, or nearly."""
-        if not stage.in_pieces:
+        if not stage.in_pieces or not (self.on_cpu or self.micro_batch):
             return [slice(0, count)]
         if self.micro_batch:
             return [slice(i, i + self.micro_batch) for i in range(0, count, self.micro_batch)]
@@ -227,7 +252,7 @@ class Network:
         def forward(job):
             piece, t = job
             x, caches = xs[t][piece], []
-            with self.devices[t]:
+            with self.devices[t], self._timed(t, stage, "forward"):
                 for name in stage.layers:
                     layer = self.towers[t][name]
                     draw = dict(key=(self.seed, step, name, piece.start), part=(t, len(towers))
@@ -237,8 +262,8 @@ class Network:
             return x, caches
 
         jobs = [(piece, t) for piece in self._pieces(stage, len(xs[0])) for t in towers]
-        results = list((self.workers.map if stage.in_pieces else map)(forward, jobs))
-        ys = {t: join([y for (_, tower), (y, _) in zip(jobs, results) if tower == t]) for t in towers}
+        results = list(self._run(stage)(forward, jobs))
+        ys = {t: self._join(t, [y for (_, tower), (y, _) in zip(jobs, results) if tower == t]) for t in towers}
         return ys, (widths, jobs, [caches for _, caches in results])
 
     def _backward(self, stage, ds, cache, gradients):
@@ -251,28 +276,34 @@ class Network:
             total = [{} for _ in self.towers]
             for i in numbers:
                 piece, t = jobs[i]
-                d = ds[t][piece]
-                with self.devices[t]:
+                with self.devices[t], self._timed(t, stage, "backward"):
+                    d = ds[t][piece]
                     for name in reversed(stage.layers):
                         d, grads = self.towers[t][name].backward(d, caches[i].pop())
                         add(total[t], {f"{name}.{key}": gradient for key, gradient in grads.items()})
                 inputs[i] = d
             return total
 
-        sums = min(self.workers.threads, len(jobs))             # one sum per thread
-        run = self.workers.map if stage.in_pieces else map
-        for total in run(backward, [range(i, len(jobs), sums) for i in range(sums)]):
+        sums = min(self.workers.threads, len(jobs)) if self.on_cpu else 1          # one sum per thread
+        for total in self._run(stage)(backward, [range(i, len(jobs), sums) for i in range(sums)]):
             for own, more in zip(gradients, total):
                 add(own, more)
         if inputs[0] is None:
             return None
-        ds = {t: join([d for (_, tower), d in zip(jobs, inputs) if tower == t]) for t in ds}
+        ds = {t: self._join(t, [d for (_, tower), d in zip(jobs, inputs) if tower == t]) for t in ds}
         return self.towers[0][stage.exchange].backward(ds, self.devices, widths) if stage.exchange else ds
 
+    def _run(self, stage):
+        """How to go through a stage's jobs: in threads, or one after the other."""
+        return self.workers.map if stage.in_pieces and self.on_cpu else map
 
-def join(pieces):
-    """Arrays of pieces of a batch → one of the whole batch."""
-    return pieces[0] if len(pieces) == 1 else array_module(pieces[0]).concatenate(pieces)
+    def _join(self, t, pieces):
+        """Arrays of pieces of a batch → one of the whole batch."""
+        with self.devices[t]:
+            return pieces[0] if len(pieces) == 1 else array_module(pieces[0]).concatenate(pieces)
+
+    def _timed(self, t, stage, direction):
+        return self.profile.span(self.devices[t], t, str(stage), direction) if self.profile else nullcontext()
 
 
 def add(total, more):

@@ -26,8 +26,7 @@ class SGD:
                              f"{momentum}, weight_decay {weight_decay}, bias_decay {bias_decay}, bias_rate {bias_rate}")
         self.network, self.momentum, self.bias_rate = network, momentum, bias_rate
         self.decay = {"W": weight_decay, "b": bias_decay}
-        self.velocity = [{name: array_module(w).zeros_like(w) for name, w in own.items()}
-                         for own in network.parameters]
+        self.velocity = network.split({name: np.zeros_like(w) for name, w in network.weights().items()})
 
     def load(self, velocity):
         """Set the velocities, from a dict of whole arrays like that of network.join(self.velocity)."""
@@ -44,6 +43,8 @@ class SGD:
                 for i in range(0, w.size, BLOCK):
                     at = slice(i, i + BLOCK)
                     jobs.append((w[at], v[at], g[at], rate, self.decay[kind], self.network.devices[t]))
+        if not self.network.on_cpu:
+            return self._update(jobs)
         threads = self.network.workers.threads
         self.network.workers.map(self._update, [jobs[i::threads] for i in range(threads)])
 

@@ -162,12 +162,12 @@ def test_only_what_the_paper_says_crosses_between_the_towers(monkeypatch):
                     [(first, second, n) for n in (21_632, 4_608, 2_048)])
     back = Counter({(target, source, n): times for (source, target, n), times in there.items()})
     network.predict(images)
-    assert crossed == there and (first.sent[second], second.sent[first]) == (N * 28_288, N * 30_336)
+    assert crossed == there and (first.sent[second], second.sent[first]) == (4 * N * 28_288, 4 * N * 30_336)
     crossed.clear()
     _, gradients = network.loss_and_gradients(images, labels)
     SGD(network).step(gradients, 0.01)
     assert crossed == there + back
-    assert (first.sent, second.sent) == ({second: N * 86_912}, {first: N * 88_960})
+    assert (first.sent, second.sent) == ({second: 4 * N * 86_912}, {first: 4 * N * 88_960})
 
 
 # Threads -------------------------------------------------------------------------------------------------------------

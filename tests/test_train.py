@@ -149,7 +149,7 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--lr", "-1"], "--lr must be more than 0, got -1.0"),
     (["--batch-size", "0"], "--batch-size must be at least 1"),
     (["--pool", "5"], "pool must be one of 2, 3"),
-    (["--device", "abacus"], "expected device 'cpu', got 'abacus'"),
+    (["--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
     (["--model", "figure1", "--pool", "2"], "--model figure1 has no --pool"),
     (["--data", "two.npz", "--size", "9"], "too small for this net")])
 def test_wrong_options_are_one_sentence(folder, arguments, sentence):
