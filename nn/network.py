@@ -34,7 +34,8 @@ class Stage(NamedTuple):
     largest: int            # floats of the largest map in a tower, per image
 
     def __str__(self):
-        return self.layers[0] if len(self.layers) == 1 else f"{self.layers[0]} … {self.layers[-1]}"
+        names = self.layers or [self.exchange]
+        return " … ".join(dict.fromkeys((names[0], names[-1])))
 
 
 class Exchange(Layer):

@@ -26,7 +26,10 @@ class SGD:
                              f"{momentum}, weight_decay {weight_decay}, bias_decay {bias_decay}, bias_rate {bias_rate}")
         self.network, self.momentum, self.bias_rate = network, momentum, bias_rate
         self.decay = {"W": weight_decay, "b": bias_decay}
-        self.velocity = network.split({name: np.zeros_like(w) for name, w in network.weights().items()})
+        self.velocity = []
+        for own, device in zip(network.parameters, network.devices):
+            with device:
+                self.velocity.append({name: array_module(w).zeros_like(w) for name, w in own.items()})
 
     def load(self, velocity):
         """Set the velocities, from a dict of whole arrays like that of network.join(self.velocity)."""

@@ -16,8 +16,8 @@ TINY = dict(kernels=(8, 8, 8, 8, 8), neurons=12)
 
 
 def one_layer(W, b):
-    """What SGD needs of a network: parameters, devices and workers."""
-    return SimpleNamespace(parameters=[{"fc1.W": W, "fc1.b": b}], devices=[Device()], workers=Workers(2))
+    """What SGD needs of a network: parameters, devices, workers and where they are."""
+    return SimpleNamespace(parameters=[{"fc1.W": W, "fc1.b": b}], devices=[Device()], workers=Workers(2), on_cpu=True)
 
 
 @pytest.mark.parametrize("block", [1 << 16, 5])
