@@ -3,6 +3,7 @@
 import numpy as np
 
 from nn.device import array_module
+from nn.kernels import fused
 
 BLOCK = 1 << 16     # floats: the passes of one update over a block find it in the processor's cache
 
@@ -26,31 +27,45 @@ class SGD:
                              f"{momentum}, weight_decay {weight_decay}, bias_decay {bias_decay}, bias_rate {bias_rate}")
         self.network, self.momentum, self.bias_rate = network, momentum, bias_rate
         self.decay = {"W": weight_decay, "b": bias_decay}
-        self.velocity = [{name: array_module(w).zeros_like(w) for name, w in own.items()}
-                         for own in network.parameters]
+        self.velocity = []
+        for own, device in zip(network.parameters, network.devices):
+            with device:
+                self.velocity.append({name: array_module(w).zeros_like(w) for name, w in own.items()})
 
     def load(self, velocity):
         """Set the velocities, from a dict of whole arrays like that of network.join(self.velocity)."""
         self.velocity = self.network.split(velocity)
 
     def step(self, gradients, lr):
-        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε."""
+        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε.
+
+        On the CPU in blocks, shared out to threads; on a GPU a parameter at a time, queued on its device.
+        """
         jobs = []
         for t, weights in enumerate(self.network.parameters):
             for name, w in weights.items():
                 kind = name.split(".")[-1]
                 rate = lr * (self.bias_rate if kind == "b" else 1)
                 w, v, g = w.reshape(-1), self.velocity[t][name].reshape(-1), gradients[t][name].reshape(-1)
+                more = rate, self.decay[kind], self.network.devices[t]
+                if array_module(w) is not np:
+                    self._update([(w, v, g, *more)])
+                    continue
                 for i in range(0, w.size, BLOCK):
                     at = slice(i, i + BLOCK)
-                    jobs.append((w[at], v[at], g[at], rate, self.decay[kind], self.network.devices[t]))
-        threads = self.network.workers.threads
-        self.network.workers.map(self._update, [jobs[i::threads] for i in range(threads)])
+                    jobs.append((w[at], v[at], g[at], *more))
+        if jobs:
+            threads = self.network.workers.threads
+            self.network.workers.map(self._update, [jobs[i::threads] for i in range(threads)])
 
     def _update(self, jobs):
         for w, v, g, rate, decay, device in jobs:
             real = w.dtype.type
             with device:
+                cuda = fused(w)
+                if cuda:
+                    cuda.sgd(w, v, g, self.momentum, decay, rate)
+                    continue
                 change = w * real(decay)
                 change += g
                 change *= real(rate)                # ε (decay · w + ∂L/∂w)
