@@ -277,7 +277,7 @@ class Network:
         def forward(job):
             piece, t = job
             x, caches = xs[t][piece], []
-            with self.devices[t], self._timed(t, stage, "forward"):
+            with self.devices[t], self.timed(t, stage, "forward"):
                 for name in stage.layers:
                     layer = self.towers[t][name]
                     draw = dict(key=(self.seed, step, name, piece.start), part=(t, len(towers))
@@ -301,7 +301,7 @@ class Network:
             total = [{} for _ in self.towers]
             for i in numbers:
                 piece, t = jobs[i]
-                with self.devices[t], self._timed(t, stage, "backward"):
+                with self.devices[t], self.timed(t, stage, "backward"):
                     d = ds[t][piece]
                     for name in reversed(stage.layers):
                         d, grads = self.towers[t][name].backward(d, caches[i].pop())
@@ -327,7 +327,8 @@ class Network:
         with self.devices[t]:
             return pieces[0] if len(pieces) == 1 else array_module(pieces[0]).concatenate(pieces)
 
-    def _timed(self, t, stage, direction):
+    def timed(self, t, stage, direction):
+        """with network.timed(…): work of tower t, for the profile if there is one."""
         return self.profile.span(self.devices[t], t, str(stage), direction) if self.profile else nullcontext()
 
 
