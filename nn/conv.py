@@ -52,6 +52,13 @@ class Conv2d(Layer):
         side = [(length + self.before + self.after - self.size) // self.stride + 1 for length in shape[:2]]
         return (*side, self.kernels)
 
+    def columns(self, shape):
+        """How many numbers the columns of one image have on a GPU, forward or backward, for an x of `shape` (H, W, C)."""
+        P, Q, K = self.output_shape(shape)
+        H, W, C = shape
+        seen = max(P * Q * C, 0 if self.first else H * W * K)
+        return seen * self.size**2 // self.groups
+
     def forward(self, x, train=True):
         """x (N, H, W, C) → y (N, P, Q, K). Kept: x."""
         expect_maps(self, x, self.channels)

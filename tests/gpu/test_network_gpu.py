@@ -132,6 +132,29 @@ def test_the_network_counts_the_bytes_that_cross():
 
 
 @two_devices
+def test_the_ledger_is_what_a_step_takes(emucuda):
+    """Never less, and at most a quarter more; every array has its own allocation here."""
+    emucuda.exact_memory()
+    before = [emucuda.live_bytes(t) for t in (0, 1)]            # CuPy's pool holds what earlier tests took
+    try:
+        network = SmallAlexNet(devices="cuda:0,cuda:1")
+        sgd, N = SGD(network), 32
+        images, labels = np.zeros((N, 28, 28, 1), np.float32), np.zeros(N, int)
+        ledger = network.memory(N)
+        images = [device.put(images) for device in network.devices]
+        emucuda.reset()
+        _, gradients = network.loss_and_gradients(images, labels)
+        sgd.step(gradients, 0.01)
+        for t, device in enumerate(network.devices):
+            device.wait()
+            need = sum(ledger[t].values()) - ledger[t]["batches"]
+            taken = emucuda.peak_bytes(t) - before[t]
+            assert taken <= need <= 1.25 * taken
+    finally:
+        emucuda.exact_memory(False)
+
+
+@two_devices
 @pytest.mark.parametrize("width", [slice(None), slice(1, 4)])
 @pytest.mark.parametrize("N", [1, 3])
 def test_send(width, N):
@@ -209,14 +232,14 @@ def test_feed_takes_batches_of_other_sizes_and_closes_its_source():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "two.npz", x_train=rng.integers(0, 256, (160, 32, 32), np.uint8), y_train=rng.integers(0, 4, 160),
-             x_test=rng.integers(0, 256, (40, 32, 32), np.uint8), y_test=rng.integers(0, 4, 40))
+    np.savez(tmp_path / "two.npz", x_train=rng.integers(0, 256, (80, 22, 22), np.uint8), y_train=rng.integers(0, 4, 80),
+             x_test=rng.integers(0, 256, (12, 22, 22), np.uint8), y_test=rng.integers(0, 4, 12))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def run(*arguments):
-    return train.main(["--data", "two.npz", "--batch-size", "24", *arguments])
+    return train.main(["--data", "two.npz", "--size", "22", "--batch-size", "12", "--lr", "0.001", *arguments])
 
 
 def log(name):
@@ -233,7 +256,6 @@ def test_a_run_gives_the_cpus_log(folder, device, capsys):
 
 def test_a_checkpoint_goes_on_anywhere(folder, capsys):
     """One epoch here and one there, all ways, is two epochs on the CPU."""
-    assert run("--epochs", "2", "--out", "straight") == 0
     for first, then in (("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda:0")):
         name = f"{first}-{then}".replace(":", "")
         assert run("--epochs", "1", "--schedule", "constant", "--device", first, "--out", name) == 0
