@@ -6,7 +6,6 @@ from nn.device import array_module
 from nn.kernels import fused
 from nn.layer import Layer, expect_count, expect_maps
 
-
 COLUMNS = 1 << 28       # bytes of columns at a time on a GPU: products large enough to keep it busy, of some tens of
                         # images (all 128 of conv2's input gradient would take 1.2 GB)
 

@@ -35,9 +35,11 @@ __device__ int pixel(int at, int dilate, int length) {
 // what a kernel sees at each position, in the order of its own numbers. C channels of `channels`, from `first` on: a
 // group's. With x = ∂y, stride 1 and dilate = the layer's stride this serves the input's gradient.
 //
-// count = N·P·Q·S·C: a thread goes down the R rows of the kernel, so one division per row of the kernel is saved.
-// Must move, per number of the columns: 4 written, and 4 · N·H·W·C / columns read. Moves that; each pixel is read up to
-// R·S / stride² times, all but the first time from a cache.
+// count = N·P·Q·S·C: a thread goes down the R rows of the kernel, and divides for its place once, not R times.
+//
+// Must move: 4 read per number of x's C channels, 4 written per number of the columns. Moves that; a pixel is read R·S /
+// stride² times, all but the first time from a cache. (A product that unrolls as it goes need not have columns in memory
+// at all. They cost 8 bytes a number, written and read again, and leave the product to cuBLAS.)
 extern "C" __global__ void im2col(const real *x, real *columns, long long count, int H, int W, int channels, int first,
                                   int C, int P, int Q, int R, int S, int stride, int before, int dilate) {
     long long i = thread();

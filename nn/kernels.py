@@ -58,8 +58,7 @@ class Kernels:
             if not array.flags.c_contiguous:
                 raise ValueError(f"kernel {name} needs arrays whose numbers lie in order, got strides {array.strides} "
                                  f"for shape {array.shape}")
-        as_c = {int: np.int32, float: self.real}
-        numbers = [as_c.get(type(number), lambda number: number)(number) for number in numbers]
+        numbers = [np.int32(n) if type(n) is int else self.real(n) if type(n) is float else n for n in numbers]
         if count:
             self.module.get_function(name)((-(-count // BLOCK),), (BLOCK,), (*arrays, np.int64(count), *numbers))
 
