@@ -592,7 +592,9 @@ def function(path, name, of_numpy):
         is_ufunc = isinstance(of_numpy, np.ufunc)
         if is_ufunc and any(isinstance(arg, (list, tuple)) for arg in args):
             raise Refused(f"cupy.{name} of a list: make it an array of the device first")
-        out = kwargs.get("out", args[of_numpy.nin] if is_ufunc and len(args) > of_numpy.nin else None)
+        if is_ufunc and len(args) > of_numpy.nin:
+            args, kwargs = args[:of_numpy.nin], kwargs | {"out": args[of_numpy.nin:]}
+        out = kwargs.get("out")
         out = args[0] if name in ("copyto", "put", "put_along_axis", "fill_diagonal") else out
         return launch(of_numpy, args, kwargs, [] if out is None else [*out] if isinstance(out, tuple) else [out])
     call.__name__ = name
