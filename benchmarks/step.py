@@ -2,6 +2,7 @@
 
     python benchmarks/step.py                       batch 128, all cores
     python benchmarks/step.py --batch 32 --threads 1 --rounds 5
+    python benchmarks/step.py --device cuda         on two GPUs, where there are two, else on one
 
 ours        this project, two towers
 eager       PyTorch as one would write it: nn.LocalResponseNorm, groups=2, torch.optim.SGD
@@ -11,6 +12,11 @@ products    the matrix products of our net alone, on operands that lie ready: wh
 Each runs in a process of its own; they take turns, round by round, so that a machine that slows down slows all.
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements-bench.txt for PyTorch (--no-torch:
 without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
+
+With --device cuda, ours and PyTorch run twice, with the tensor cores' TF32 products and without; PyTorch has the first of
+our devices to itself. A measurement ends when all devices have done their work. Two rounds warm up. The batch lies on
+the devices already (train.py copies it meanwhile). Peak memory is the process's, on the host. Emulated devices have no
+times worth printing, and none are.
 """
 
 import argparse
@@ -31,24 +37,35 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_":
 
 # The contestants: each a function that returns (step, predict, layers) -----------------------------------------------
 
-def ours(batch, threads):
+def ours(batch, threads, device):
     import numpy as np
     from alexnet import AlexNet
-    from nn import SGD
+    from nn import SGD, Profile
 
-    network = AlexNet(threads=threads)
+    network = AlexNet(threads=threads, devices=device)
     sgd = SGD(network)
     rng = np.random.default_rng(0)
     images = rng.standard_normal((batch, 224, 224, 3), dtype=np.float32)
     labels = rng.integers(0, 1000, batch)
     steps = iter(range(10**9))
+    if not network.on_cpu:
+        images = [place.put(images) for place in network.devices]
 
     def step():
         loss, gradients = network.loss_and_gradients(images, labels, next(steps))
         sgd.step(gradients, 1e-3)
+        for place in network.devices:
+            place.wait()
 
     def layers():
-        """{layer: [forward, backward] seconds of one step, a thread's time divided by the number of threads}."""
+        """{layer: [forward, backward] seconds of one step, a thread's time divided by the number of threads}, or, for
+        GPUs, whose layers are only queued, a text with the stages' times."""
+        if not network.on_cpu:
+            network.profile = Profile(network)
+            for _ in range(5):
+                step()
+            table, network.profile = network.profile.table(5), None
+            return table
         spent = {}
         for tower in network.towers:
             for name, layer in tower.items():
@@ -73,7 +90,7 @@ def timed(function, durations):
     return run
 
 
-def products(batch, threads):
+def products(batch, threads, device):
     import numpy as np
     from alexnet import AlexNet, summary
     from threadpoolctl import threadpool_limits
@@ -134,12 +151,17 @@ def operands(rng, m, k, n, threads):
             [np.empty((m, n), np.float32) for _ in range(threads)])
 
 
-def torch_net(batch, threads, tuned):
+def torch_net(batch, threads, device, tuned):
     import torch
     import torch.nn.functional as F
     from torch import nn
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    place = "cpu" if device == "cpu" else device.split(",")[0] if ":" in device else "cuda:0"
+    if place != "cpu" and not torch.cuda.is_available():
+        sys.exit("step.py: found a PyTorch that sees no CUDA device: install its CUDA build, or use --no-torch")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = os.environ.get("CUPY_TF32") == "1"
+    torch.backends.cudnn.benchmark = tuned
 
     class InPlaceNorm(torch.autograd.Function):
         """The paper's LRN, written over its input's memory; keeps x and d."""
@@ -185,33 +207,60 @@ def torch_net(batch, threads, tuned):
         nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(True), nn.MaxPool2d(3, 2), nn.Flatten(),
         nn.Linear(9216, 4096), nn.ReLU(True), nn.Dropout(),
         nn.Linear(4096, 4096), nn.ReLU(True), nn.Dropout(),
-        nn.Linear(4096, 1000))
+        nn.Linear(4096, 1000)).to(place)
     sgd = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=True if tuned else None)
-    images, labels = torch.randn(batch, 3, 224, 224), torch.randint(0, 1000, (batch,))
+    images, labels = torch.randn(batch, 3, 224, 224).to(place), torch.randint(0, 1000, (batch,)).to(place)
+
+    def wait():
+        if place != "cpu":
+            torch.cuda.synchronize(place)
 
     def step():
         net.train()
         sgd.zero_grad()
         F.cross_entropy(net(images), labels).backward()
         sgd.step()
+        wait()
 
     def predict():
         net.eval()
         with torch.no_grad():
             net(images).softmax(1)
+        wait()
 
     return step, predict, dict
 
 
-CONTESTANTS = {"ours": ours, "eager": lambda b, t: torch_net(b, t, False), "tuned": lambda b, t: torch_net(b, t, True),
-               "products": products}
+def eager(batch, threads, device):
+    return torch_net(batch, threads, device, tuned=False)
+
+
+def tuned(batch, threads, device):
+    return torch_net(batch, threads, device, tuned=True)
+
+
+CONTESTANTS = {"ours": ours, "eager": eager, "tuned": tuned, "products": products}
+ON_GPUS = ("ours", "ours TF32", "eager", "eager TF32", "tuned TF32")
+
+
+def refuse_emulation(device):
+    """End with a sentence where the CUDA devices are emulated, or not there at all."""
+    from nn.device import DeviceError, devices
+    try:
+        place = devices(device)[0]
+    except DeviceError as error:
+        sys.exit(f"step.py: {error}")
+    if b"emulat" in place.cupy.cuda.runtime.getDeviceProperties(place.number)["name"].lower():
+        sys.exit("step.py: these CUDA devices are emulated, and their times say nothing about a GPU: run this on hardware")
 
 
 # The race ------------------------------------------------------------------------------------------------------------
 
-def work(name, batch, threads):
-    """In a contestant's own process: read a command a line, answer with a line of JSON."""
-    functions = dict(zip(("step", "predict", "layers"), CONTESTANTS[name](batch, threads)))
+def work(name, batch, threads, device):
+    """In a contestant's own process: read a command a line, answer with a line of JSON. ("check": see refuse_emulation.)"""
+    if name == "check":
+        return refuse_emulation(device)
+    functions = dict(zip(("step", "predict", "layers"), CONTESTANTS[name.split()[0]](batch, threads, device)))
     for line in sys.stdin:
         start = time.perf_counter()
         result = functions[line.strip()]()
@@ -221,15 +270,20 @@ def work(name, batch, threads):
               flush=True)
 
 
+def start(name, batch, threads, device, **pipes):
+    """A contestant's process."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    environment |= KEEP_MEMORY if name == "tuned" else {}
+    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+    environment["CUPY_TF32"] = "1" if name.endswith("TF32") else "0"
+    return subprocess.Popen([sys.executable, __file__, "--worker", name, "--batch", str(batch), "--threads", str(threads),
+                             "--device", device], env=environment, text=True, **pipes)
+
+
 class Contestant:
-    def __init__(self, name, batch, threads):
-        environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-        environment |= KEEP_MEMORY if name == "tuned" else {}
-        environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+    def __init__(self, name, *arguments):
         self.name, self.seconds, self.peak = name, {"step": [], "predict": []}, 0.0
-        self.process = subprocess.Popen([sys.executable, __file__, "--worker", name, "--batch", str(batch), "--threads",
-                                         str(threads)], env=environment, text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+        self.process = start(name, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, command):
         self.process.stdin.write(command + "\n")
@@ -243,23 +297,25 @@ class Contestant:
         return answer
 
 
-def race(names, batch, threads, rounds):
-    contestants = [Contestant(name, batch, threads) for name in names]
-    for number in range(rounds + 1):
+def race(names, batch, threads, device, rounds):
+    contestants = [Contestant(name, batch, threads, device) for name in names]
+    warm = 1 if device == "cpu" else 2
+    for number in range(rounds + warm):
         for command in ("step", "predict"):
             for contestant in contestants:
                 seconds = contestant.ask(command)["seconds"]
-                if number:                                                          # the first round warms up
+                if number >= warm:
                     contestant.seconds[command].append(seconds)
-    layers = {c.name: c.ask("layers")["result"] for c in contestants if c.name in ("ours", "products")}
+    layers = {c.name: c.ask("layers")["result"] for c in contestants if c.name.split()[0] in ("ours", "products")}
     for contestant in contestants:
         contestant.process.stdin.close()
         contestant.process.wait()
     return contestants, layers
 
 
-def report(contestants, layers, batch, threads):
-    print(f"\nfull AlexNet, batch {batch}, {threads} thread(s), medians of {len(contestants[0].seconds['step'])} rounds")
+def report(contestants, layers, batch, threads, device):
+    rounds = len(contestants[0].seconds["step"])
+    print(f"\nfull AlexNet on {device}, batch {batch}, {threads} thread(s), medians of {rounds} rounds")
     print(f"{'':10} {'step s':>8} {'predict s':>10} {'peak GiB':>9}   ours / it: {'step':>6} {'predict':>8}")
     ours = contestants[0]
     for c in contestants:
@@ -267,6 +323,10 @@ def report(contestants, layers, batch, threads):
         ratios = [statistics.median(a / b for a, b in zip(ours.seconds[what], c.seconds[what]))
                   for what in ("step", "predict")]
         print(f"{c.name:10} {step:8.3f} {predict:10.3f} {c.peak:9.2f}   {ratios[0]:18.2f} {ratios[1]:8.2f}")
+    if device != "cpu":
+        for name, table in layers.items():
+            print(f"\n{name}:\n{table}")
+        return
     print(f"\nour layers in a step, ms   {'forward':>8} {'products':>9} {'backward':>9} {'products':>9}")
     for name, (forward, backward) in layers["ours"].items():
         limit = layers["products"].get(name)
@@ -281,12 +341,17 @@ def main():
                         else os.cpu_count(), help="of each contestant (default: one per core)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")
-    parser.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as of train.py")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        return work(args.worker, args.batch, args.threads)
-    names = [name for name in CONTESTANTS if not (args.no_torch and name in ("eager", "tuned"))]
-    report(*race(names, args.batch, args.threads, args.rounds), args.batch, args.threads)
+        return work(args.worker, args.batch, args.threads, args.device)
+    if args.device != "cpu" and start("check", args.batch, args.threads, args.device).wait():
+        sys.exit(1)
+    names = [name for name in (CONTESTANTS if args.device == "cpu" else ON_GPUS)
+             if not (args.no_torch and name.split()[0] in ("eager", "tuned"))]
+    results = race(names, args.batch, args.threads, args.device, args.rounds)
+    report(*results, args.batch, args.threads, args.device)
 
 
 if __name__ == "__main__":

@@ -180,6 +180,30 @@ class Network:
         features, _ = self.forward(images, train=False, last=False)
         return self.devices[0].get(features)
 
+    def memory(self, count):
+        """Bytes that training on batches of `count` images takes in each tower, on a GPU: a list of {what: bytes}.
+
+        What forward keeps for backward is measured with one image. "at work" is for the layer at work: its columns,
+        and three of the largest map (what comes in, what goes out, and one more). "batches" are the two that
+        are on their way in (nn/feed.py).
+        """
+        _, caches = self.forward(np.zeros((1, *self.shape), self.towers[0]["conv1"].params["W"].dtype))
+        ledger = []
+        for t, own in enumerate(self.parameters):
+            weights = sum(array.nbytes for array in own.values())
+            kept = {}
+            for _, jobs, of_jobs in caches:
+                for (_, tower), of_job in zip(jobs, of_jobs):
+                    if tower == t:
+                        kept |= arrays_in(of_job)
+            item = next(iter(own.values())).itemsize
+            image = math.prod(self.shape) * item
+            largest = max(stage.largest for stage in self.stages) * item
+            ledger.append({"weights": weights, "velocities": weights, "gradients": weights,
+                           "kept for backward": count * (sum(kept.values()) - image),
+                           "at work": COLUMNS + count * 3 * largest, "batches": 2 * count * image})
+        return ledger
+
     # A batch through the net ---------------------------------------------------------------------------------------
 
     def forward(self, images, train=True, step=0, last=True):
@@ -314,3 +338,10 @@ def add(total, more):
             total[name] += gradient
         else:
             total[name] = gradient
+
+
+def arrays_in(thing):
+    """{identity: bytes} of the arrays in nested lists and tuples, each once."""
+    if hasattr(thing, "nbytes"):
+        return {id(thing): thing.nbytes}
+    return {k: v for part in thing for k, v in arrays_in(part).items()} if isinstance(thing, (list, tuple)) else {}
