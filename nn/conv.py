@@ -204,6 +204,7 @@ def fused_correlate(cuda, x, W, P, Q, stride, before, groups, dilate=1):
     for images, g, columns in unrolled(cuda, x, R, S, P, Q, stride, before, groups, dilate):
         own = slice(g * k, (g + 1) * k)
         xp.matmul(columns, W[..., own].reshape(-1, k), out=y[images].reshape(-1, K)[:, own])
+        del columns                                             # its memory serves for the next
     return y
 
 
@@ -214,4 +215,5 @@ def fused_correlate_weights(cuda, x, dy, shape, stride, before, groups):
     for images, g, columns in unrolled(cuda, x, R, S, P, Q, stride, before, groups):
         own = slice(g * k, (g + 1) * k)
         dW[:, own] += columns.T @ dy[images].reshape(-1, K)[:, own]
+        del columns
     return dW.reshape(shape)
