@@ -50,7 +50,7 @@ class Arrays:
     """Stands for the module cupy: NumPy, but kernels come from the shim, and new memory is NaN between guards."""
 
     def __init__(self, reverse=False):
-        self.reverse, self.guarded = reverse, []
+        self.reverse, self.guarded, self.random = reverse, [], np.random.default_rng(0)
 
     def __getattr__(self, name):
         return getattr(np, name)
@@ -64,14 +64,16 @@ class Arrays:
 
     def empty(self, shape, dtype):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        guard = 0 if SANITIZE else GUARD                        # the sanitizer's own lie right beside what malloc gave
-        memory = np.full(size + 2 * guard, 255, np.uint8)
-        self.guarded.append(memory)
-        return memory[guard:guard + size].view(dtype).reshape(shape)
+        if SANITIZE:                                            # its own guards lie right beside what malloc gave
+            return np.full(size, 255, np.uint8).view(dtype).reshape(shape)
+        guards = self.random.bytes(GUARD), self.random.bytes(GUARD)
+        memory = np.frombuffer(bytearray(guards[0] + b"\xff" * size + guards[1]), np.uint8)
+        self.guarded.append((memory, guards))
+        return memory[GUARD:GUARD + size].view(dtype).reshape(shape)
 
     def check_guards(self):
-        for memory in [] if SANITIZE else self.guarded:
-            assert (memory[:GUARD] == 255).all() and (memory[-GUARD:] == 255).all(), "a kernel wrote outside its array"
+        for memory, guards in self.guarded:
+            assert (memory[:GUARD].tobytes(), memory[-GUARD:].tobytes()) == guards, "a kernel wrote outside its array"
 
 
 @pytest.fixture(params=["forwards", "backwards"])
