@@ -27,7 +27,7 @@ from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, POOLS, cases, filled, gra
 
 ROOT = Path(__file__).parents[1]
 SANITIZE = os.environ.get("CUDA_SHIM_SANITIZE") == "1"          # see test_no_kernel_leaves_its_arrays
-GUARD = 1 << 14                                                 # bytes on both sides of an array: more than a block fills
+GUARD = 1 << 14                                                 # bytes on both sides of an array: more than a block's
 
 needs_compiler = pytest.mark.skipif(cuda_shim.compiler() is None, reason="no C++ compiler to run kernels on the CPU")
 
@@ -194,7 +194,7 @@ def test_dropout_draws_numpys_bits(shape, rate, part, on_shim):
 
 
 def test_dropout_draws_numpys_bits_far_into_the_sequence(on_shim):
-    """Of a layer as wide as an int can say, the third row: numbers beyond 2^32. A generator set forward says the same."""
+    """The third row of a layer as wide as an int can say, numbers beyond 2^32: as from a generator set forward."""
     bits, x, features = philox("far", 1), np.ones((3, 40)), 2**31 - 1
     _, mask = kernels().dropout(x, bits.state["state"]["key"], features - 40, features, 2**31, 1.0)
     start = 3 * features - 40
