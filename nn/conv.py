@@ -52,7 +52,7 @@ class Conv2d(Layer):
         return (*side, self.kernels)
 
     def columns(self, shape):
-        """How many numbers the columns of one image have on a GPU, forward or backward, for an x of `shape` (H, W, C)."""
+        """The numbers in one image's columns on a GPU, forward or backward, at most; for x of `shape` (H, W, C)."""
         P, Q, K = self.output_shape(shape)
         H, W, C = shape
         seen = max(P * Q * C, 0 if self.first else H * W * K)

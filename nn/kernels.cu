@@ -9,7 +9,7 @@
 // asks.)
 //
 // "Must move" is what any program would have to read and write at least once, "moves" what comes from memory and goes
-// there when caches keep what neighbours share, in bytes for float32; double takes twice as much, bytes for masks aside.
+// there when caches keep what neighbours share. In bytes, for float32; double takes twice as much, but for masks.
 
 #ifndef real
 #define real float
@@ -37,9 +37,9 @@ __device__ int pixel(int at, int dilate, int length) {
 //
 // count = N·P·Q·S·C: a thread goes down the R rows of the kernel, and divides for its place once, not R times.
 //
-// Must move: 4 read per number of x's C channels, 4 written per number of the columns. Moves that; a pixel is read R·S /
-// stride² times, all but the first time from a cache. (A product that unrolls as it goes need not have columns in memory
-// at all. They cost 8 bytes a number, written and read again, and leave the product to cuBLAS.)
+// Must move: 4 read per number of x's C channels, 4 written per number of the columns. Moves that; a pixel is read
+// R·S / stride² times, all but the first time from a cache. (A product that unrolls as it goes needs no columns in
+// memory. They cost 8 bytes a number, written and read again, and leave the product to cuBLAS.)
 extern "C" __global__ void im2col(const real *x, real *columns, long long count, int H, int W, int channels, int first,
                                   int C, int P, int Q, int R, int S, int stride, int before, int dilate) {
     long long i = thread();

@@ -65,7 +65,7 @@ class LocalResponseNorm(Layer):
     def window_sum(self, a, factor):
         """factor · the sum of `a` over each window, as a product with a band matrix of the neighbours.
 
-        (On a CPU in at most 1.5 times the time of shifted additions, which would need copies with zeros between the rows.)
+        (On a CPU in at most 1.5 times the time of shifted additions, which need copies with zeros between the rows.)
         """
         xp = array_module(a)
         C = a.shape[3]

@@ -3,7 +3,7 @@
     module = load("nn/kernels.cu", real="float")
     module.get_function("sgd")((grid,), (block,), (w, v, g, np.int64(w.size), …))
 
-Arguments are NumPy arrays and NumPy scalars, whose types must be the kernel's: CUDA itself takes any and reads nonsense.
+Arguments are NumPy arrays and NumPy scalars. Their types must be the kernel's: CUDA would take any, and read nonsense.
 """
 
 import ctypes
@@ -51,8 +51,8 @@ def load(path, real="float", sanitize=False):
 
 
 class Module:
-    """A compiled .cu file. reverse = True: threads run last first, to show what relies on their order. first_block: those
-    before it are left out, for launches too large to run whole."""
+    """A compiled .cu file. reverse = True: threads run last first, to show what relies on their order. first_block: the
+    blocks before it are left out, for launches too large to run whole."""
 
     def __init__(self, library, names):
         self.library, self.names, self.reverse, self.first_block = library, names, False, 0

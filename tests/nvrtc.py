@@ -51,7 +51,7 @@ def compile_for(path, arch, real):
 def with_nvrtc(library, path, arch, real):
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     library.nvrtcCreateProgram(ctypes.byref(program), path.read_bytes(), path.name.encode(), 0, None, None)
-    options = [f"--gpu-architecture=sm_{arch}".encode(), b"--std=c++14", b"--ptxas-options=-v", f"-Dreal={real}".encode()]
+    options = f"--gpu-architecture=sm_{arch} --std=c++14 --ptxas-options=-v -Dreal={real}".encode().split()
     status = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)

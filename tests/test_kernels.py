@@ -27,7 +27,7 @@ from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, POOLS, cases, filled, gra
 
 ROOT = Path(__file__).parents[1]
 SANITIZE = os.environ.get("CUDA_SHIM_SANITIZE") == "1"          # see test_no_kernel_leaves_its_arrays
-GUARD = 64                                                      # bytes on both sides of an array
+GUARD = 1 << 14                                                 # bytes on both sides of an array: more than a block's
 
 needs_compiler = pytest.mark.skipif(cuda_shim.compiler() is None, reason="no C++ compiler to run kernels on the CPU")
 
@@ -50,7 +50,7 @@ class Arrays:
     """Stands for the module cupy: NumPy, but kernels come from the shim, and new memory is NaN between guards."""
 
     def __init__(self, reverse=False):
-        self.reverse, self.guarded = reverse, []
+        self.reverse, self.guarded, self.random = reverse, [], np.random.default_rng(0)
 
     def __getattr__(self, name):
         return getattr(np, name)
@@ -64,14 +64,16 @@ class Arrays:
 
     def empty(self, shape, dtype):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        guard = 0 if SANITIZE else GUARD                        # the sanitizer's own lie right beside what malloc gave
-        memory = np.full(size + 2 * guard, 255, np.uint8)
-        self.guarded.append(memory)
-        return memory[guard:guard + size].view(dtype).reshape(shape)
+        if SANITIZE:                                            # its own guards lie right beside what malloc gave
+            return np.full(size, 255, np.uint8).view(dtype).reshape(shape)
+        guards = self.random.bytes(GUARD), self.random.bytes(GUARD)
+        memory = np.frombuffer(bytearray(guards[0] + b"\xff" * size + guards[1]), np.uint8)
+        self.guarded.append((memory, guards))
+        return memory[GUARD:GUARD + size].view(dtype).reshape(shape)
 
     def check_guards(self):
-        for memory in [] if SANITIZE else self.guarded:
-            assert (memory[:GUARD] == 255).all() and (memory[-GUARD:] == 255).all(), "a kernel wrote outside its array"
+        for memory, guards in self.guarded:
+            assert (memory[:GUARD].tobytes(), memory[-GUARD:].tobytes()) == guards, "a kernel wrote outside its array"
 
 
 @pytest.fixture(params=["forwards", "backwards"])
@@ -192,7 +194,7 @@ def test_dropout_draws_numpys_bits(shape, rate, part, on_shim):
 
 
 def test_dropout_draws_numpys_bits_far_into_the_sequence(on_shim):
-    """Of a layer as wide as an int can say, the third row: numbers beyond 2^32. A generator set forward says the same."""
+    """The third row of a layer as wide as an int can say, numbers beyond 2^32: as from a generator set forward."""
     bits, x, features = philox("far", 1), np.ones((3, 40)), 2**31 - 1
     _, mask = kernels().dropout(x, bits.state["state"]["key"], features - 40, features, 2**31, 1.0)
     start = 3 * features - 40
@@ -243,13 +245,13 @@ def test_more_threads_than_numbers_change_nothing(name, on_shim):
 def huge(shape, dtype=np.float32):
     """Zeros that take no memory until they are touched."""
     count = math.prod(shape)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000      # MAP_NORESERVE, which mmap names from Python 3.13 on
     return np.frombuffer(mmap.mmap(-1, count * np.dtype(dtype).itemsize, flags), dtype).reshape(shape)
 
 
 @needs_compiler
 @pytest.mark.skipif(SANITIZE, reason="the sanitizer keeps notes of all memory, touched or not")
-@pytest.mark.skipif(not hasattr(mmap, "MAP_NORESERVE"), reason="the system lends no memory that is never touched")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is sure to lend memory that is never touched")
 def test_numbers_beyond_2_to_the_32():
     """The last block of a launch of more than 2^32 numbers, whose maps hold something at their very end alone."""
     module, x = cuda_shim.load(nn.kernels.SOURCE), huge((5, 1021, 1024, 1024))
