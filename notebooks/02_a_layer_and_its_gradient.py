@@ -241,7 +241,7 @@ print("sums of the rows:", dz.sum(1).round(12) + 0.0)
 #
 # **Expect** a valley with straight walls (on logarithmic axes): slope −1 on the left where rounding rules, slope 1 or 2
 # on the right. The sum $\tfrac16 h^2 |L'''| + \varepsilon |L| / h$ is smallest near $h = \varepsilon^{1/3}$, about
-# $10^{-5}$ in float64.
+# $10^{-5}$ in float64, and later where $L'''$ is small. On the far right something else will show.
 
 # %%
 images, labels = rng.standard_normal((128, 6)), rng.integers(0, 3, 128)
@@ -277,19 +277,25 @@ axes.set(xlabel="step h", ylabel="relative error", ylim=(1e-13, 1e4))
 axes.grid()
 axes.legend(loc="upper right")
 show(figure, "**Figure 2.2.** The error of finite differences for one weight, by step. Left of each valley rounding "
-             "rules, right of it the curvature that was left out. Central differences in float64 reach ten digits; in float32 "
-             "three or four at best, and only for the right step.")
+             "rules, right of it the curvature that was left out. At the cliff near h = 0.005 one of 128 images "
+             "crosses a kink of the ReLU. In float32 hardly any step gives three right digits.")
 
 # %% [markdown]
-# Read three things off the figure. At $h = 10^{-5}$ central differences in float64 agree with the gradient to about ten
-# digits: this is the step that the project's check uses. Forward differences are never good to more than eight. And
-# in float32 a perfectly right gradient looks wrong in the fourth digit, so gradients are *checked in float64* and trained
-# in float32: which is why each layer works in both.
+# Read four things off the figure.
+#
+# - At $h = 10^{-5}$ central differences in float64 agree with the gradient to eight or nine digits: this is the step
+#   that the project's check uses. Forward differences are never good to more than about seven.
+# - In float32 a perfectly right gradient looks wrong in the third digit at best, and for small steps the error is 1:
+#   $w + h$ rounds to $w$, and the difference is 0. So gradients are *checked in float64* and trained in float32, which is
+#   why each layer works in both.
+# - Right of its valley the forward curve climbs with slope 1, the central one with slope 2, as the expansion says.
+# - And there is a cliff that no expansion foresees.
 #
 # ## Kinks
 #
-# The expansion above took for granted that there is a derivative. ReLU has none at 0, and near 0 the two points
-# $x - h$ and $x + h$ may lie on different sides of the kink.
+# The expansion took for granted that there is a derivative. ReLU has none at 0, and near 0 the two points $x - h$ and
+# $x + h$ may lie on different sides of the kink. At the cliff, $h$ has become so large that this happens to one of
+# the 128 images; farther right it happens to many.
 
 # %%
 figure, axes = plt.subplots(figsize=(7.2, 2.8))
@@ -307,8 +313,7 @@ show(figure, "**Figure 2.3.** Central differences of ReLU. Around x = 1 both end
              "derivative is 1. The gradient is right and the check is wrong.")
 
 # %% [markdown]
-# The same happens to max pooling where two numbers of a window are closer than $h$ (chapter
-# [06](06_overlapping_pooling.ipynb)). The cure is an input without such numbers, not a larger tolerance. **Expect** the
+# The same happens to max pooling where two numbers of a window are closer than $h$ (chapter 06). The cure is an input without such numbers, not a larger tolerance. **Expect** the
 # check to complain about the one entry that we put at $10^{-6}$, nearer to the kink than its step of $10^{-5}$, and to
 # be content when that entry is moved away.
 
@@ -465,6 +470,7 @@ assert np.abs(dz.sum(1)).max() < 1e-12
 at = dict(zip(curves, ([errors[np.argmin(abs(np.log(steps / 1e-5)))], errors.min()] for errors in curves.values())))
 assert at["central, float64"][0] < 1e-7                                  # good at the step that check_layer uses
 assert at["central, float64"][1] < 0.1 * at["forward, float64"][1]       # central beats forward
+assert curves["central, float64"][(steps > 1e-2) & (steps < 1)].min() > 1e-3    # beyond the cliff
 assert 1e-7 < at["central, float32"][0] and at["central, float32"][0] > 1e3 * at["central, float64"][0]
 assert "gradient of x[1, 2]" in complaint and relu_error < 1e-6
 assert "gradient of W" in caught

@@ -103,11 +103,13 @@ def faults(path):
                 found.append(f"{pair.name} has an error or a warning in its output: {str(output)[:300]}")
             elif trace := TRACES.search(text):
                 found.append(f"{pair.name} has a path or a time of day in its output: {trace[0]!r}")
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            found += [f"{pair.name} links to {link}, which does not exist" for link in LINK.findall(cell.source)
-                      if "://" not in link and not (HERE / link).exists()]
-    return found
+    return found + [fault for cell in notebook.cells if cell.cell_type == "markdown"
+                    for fault in dead_links(pair.name, cell.source)]
+
+
+def dead_links(name, text):
+    return [f"{name} links to {link}, which does not exist" for link in LINK.findall(text)
+            if "://" not in link and not (HERE / link).exists()]
 
 
 def without_solutions(notebook):
@@ -128,8 +130,10 @@ def make_blank(folder):
         write(notebook, folder / f"{path.stem}.ipynb")
     shutil.copy(HERE / "tools.py", folder)
     text = (folder / "tools.py").read_text(encoding="utf-8").replace(
-        "ROOT = Path(__file__).resolve().parents[1]", f"ROOT = Path(__file__).resolve().parent / {os.path.relpath(HERE.parent, folder)!r}")
+        "ROOT = Path(__file__).resolve().parents[1]",
+        f"ROOT = (Path(__file__).resolve().parent / {os.path.relpath(HERE.parent, folder)!r}).resolve()")
     (folder / "tools.py").write_text(text, encoding="utf-8")
+    shutil.copy(HERE / "README.md", folder)
     print(f"{folder}: {len(sources())} chapters to solve")
 
 
@@ -175,6 +179,7 @@ def main():
         make(sources(args.numbers))
     elif args.command == "check":
         found = [fault for path in sources(args.numbers) for fault in faults(path)]
+        found += dead_links("README.md", (HERE / "README.md").read_text(encoding="utf-8"))
         print("\n".join(found) or f"{len(sources(args.numbers))} chapters agree with their sources")
         sys.exit(bool(found))
     elif args.command == "blank":
