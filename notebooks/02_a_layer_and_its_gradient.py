@@ -22,7 +22,7 @@ from nn import Linear, ReLU, SoftmaxCrossEntropy, check_layer
 
 rng = np.random.default_rng(2)
 
-# %%
+# %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.5))
 names = ["images", "Linear", "ReLU", "Linear", "loss"]
 arrays = ["x\n(128, 6)", "h\n(128, 5)", "a\n(128, 5)", "z\n(128, 3)"]
@@ -268,6 +268,7 @@ curves = {"central, float64": error_of_differences(np.float64, True, steps),
           "forward, float64": error_of_differences(np.float64, False, steps),
           "central, float32": error_of_differences(np.float32, True, steps)}
 
+# %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3.8))
 for name, errors in curves.items():
     axes.loglog(steps, np.maximum(errors, 1e-13), label=name, markersize=3)
@@ -297,7 +298,7 @@ show(figure, "**Figure 2.2.** The error of finite differences for one weight, by
 # $x + h$ may lie on different sides of the kink. At the cliff, $h$ has become so large that this happens to one of
 # the 128 images; farther right it happens to many.
 
-# %%
+# %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.8))
 line = np.linspace(-2.2, 2.2, 200)
 axes.plot(line, np.maximum(line, 0), color=BLACK, marker="", ls="-", label="ReLU")

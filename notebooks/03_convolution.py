@@ -18,8 +18,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tools
-from tools import BLACK, BLUE, GREEN, ORANGE, check, photo, show, show_source, timed
-from nn import Conv2d, Linear, check_layer
+from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
+from nn import Conv2d, check_layer
 from nn.conv import correlate, correlate_weights, dilate, im2col, turn
 
 rng = np.random.default_rng(3)
@@ -36,6 +36,7 @@ W[:, :, 0, 2], W[:, :, 2, 2] = np.outer(bump, bump) / 256, -np.outer(bump, bump)
 layer.params = {"W": W, "b": np.zeros(3)}
 maps = layer.forward(image[None])[0][0]                                                     # (160, 160, 3)
 
+# %% tags=["figure"]
 figure, panels = plt.subplots(1, 4, figsize=(7.2, 2.5))
 figure.get_layout_engine().set(h_pad=0.12)
 panels[0].imshow(image)
@@ -112,7 +113,9 @@ print(f"x {x.shape} → y {y.shape}; largest difference {loops_difference:.0e}")
 small = np.arange(16.0).reshape(4, 4)
 windows = np.lib.stride_tricks.sliding_window_view(small, (2, 2))           # (3, 3, 2, 2)
 columns = windows.reshape(9, 4)
+print(columns)
 
+# %% tags=["figure"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=(1, 1))
 for axes, numbers in ((left, small), (right, columns)):
     axes.imshow(numbers, vmin=-12, vmax=16, aspect="auto" if axes is right else "equal")
@@ -236,9 +239,11 @@ dy_small = np.arange(1.0, 5).reshape(1, 2, 2, 1)
 spread = dilate(dy_small, 7, 7, before=2, stride=2)[:, 0, :, 0]             # for x of 5×5, kernels of 3×3, stride 2
 kernel = np.arange(1.0, 10).reshape(3, 3, 1, 1)
 turned = turn(kernel, groups=1)[..., 0, 0]
-
-figure, panels = plt.subplots(1, 4, figsize=(7.2, 2.4), width_ratios=(2, 7, 3, 5))
 dx_small = correlate(spread[:, None, :, None], turn(kernel, 1), 1, 1)[:, 0, :, 0]
+print(dx_small)
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 4, figsize=(7.2, 2.4), width_ratios=(2, 7, 3, 5))
 for axes, numbers, name in zip(panels, (dy_small[0, :, :, 0], spread, turned, dx_small),
                                ("∂y, 2×2", "spread and padded, 7×7", "kernel, turned", "∂x, 5×5")):
     axes.imshow(numbers, vmin=-numbers.max(), vmax=1.6 * numbers.max())
@@ -327,7 +332,7 @@ for H, before, after, who in ((224, 0, 0, "the paper, as printed"), (227, 0, 0, 
                               (224, 2, 2, "torchvision")):
     print(f"{H} pixels, zeros {before} + {after}: {positions(H, before, after)} positions   {who}")
 
-# %%
+# %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.3))
 for number, start in enumerate((204, 208, 212, 216)):
     beyond = start + 11 > 224
@@ -369,7 +374,7 @@ for g in range(2):
 groups_difference = np.abs(both.forward(x)[0] - np.concatenate(halves, axis=3)).max()
 print(f"two layers side by side: largest difference {groups_difference:.0e}")
 
-# %%
+# %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(4.4, 2.6))
 dense = np.zeros((4 * 9, 6))                            # rows: channel by channel, the 9 numbers of its 3×3 window
 for g in range(2):

@@ -49,7 +49,7 @@ def read_source(path):
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
-        if "solution" in tags and cell.cell_type == "code":
+        if {"solution", "figure"} & set(tags):
             cell.metadata.jupyter = {"source_hidden": True}                 # folded away in JupyterLab
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
