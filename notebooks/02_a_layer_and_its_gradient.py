@@ -386,6 +386,7 @@ check(tanh_backward(dy, np.tanh(x)), dy * (1 - np.tanh(x) ** 2),
 # for every number that it checks.)
 
 # %% tags=["solution"]
+passes = ...
 ### BEGIN SOLUTION
 passes = 1 + 2 * (4 * 6 + 6 * 5 + 5)        # x, W and b
 ### END SOLUTION
@@ -400,7 +401,7 @@ check(passes, 119, [(118, "and the one to begin with"), (1 + 2 * 35, "the input 
 # $\varepsilon = 2.2 \cdot 10^{-16}$.
 
 # %% tags=["solution"]
-epsilon = 2.2e-16
+epsilon, best_step = 2.2e-16, ...
 ### BEGIN SOLUTION
 best_step = (3 * epsilon) ** (1 / 3)        # h/3 − ε/h² = 0, so h³ = 3ε
 ### END SOLUTION
@@ -433,8 +434,10 @@ class Scale(Linear):
 x = rng.standard_normal((5, 3))
 try:
     scale_error = check_layer(Scale(3), x)
-except (AssertionError, TypeError) as error:
+except AssertionError as error:
     raise tools.NotYet(error) from None
+except TypeError:
+    raise tools.NotYet('backward must return dx and a dictionary {"g": …, "c": …}') from None
 print(f"Right: largest relative error {scale_error:.0e}.")
 
 # %% [markdown]
@@ -446,13 +449,15 @@ print(f"Right: largest relative error {scale_error:.0e}.")
 # %% tags=["solution"]
 z, labels = rng.standard_normal((4, 3)), np.array([0, 2, 1, 1])
 wrong = 4 * SoftmaxCrossEntropy().backward(SoftmaxCrossEntropy().forward(z, labels)[1])
+ratio = ...
 ### BEGIN SOLUTION
 h, up, down = 1e-5, z.copy(), z.copy()
 up[1, 2] += h
 down[1, 2] -= h
 difference = (SoftmaxCrossEntropy().forward(up, labels)[0] - SoftmaxCrossEntropy().forward(down, labels)[0]) / (2 * h)
 ratio = wrong[1, 2] / difference            # N: the learning rate would have to be N times smaller, and weight decay,
-### END SOLUTION                            # which the learning rate multiplies as well, N times larger
+                                            # which the learning rate multiplies as well, N times larger
+### END SOLUTION
 
 # %%
 check(ratio, 4, [(0.25, "the other way round: wrong divided by right")], tolerance=1e-4)

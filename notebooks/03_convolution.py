@@ -411,6 +411,7 @@ check([side(*case) for case in cases], [55, 54, 27, 13, 3, 1],
 # the paper; conv2, conv4 and conv5 in two groups). How many are they together?
 
 # %% tags=["solution"]
+multiply_adds = ...
 ### BEGIN SOLUTION
 multiply_adds = sum(P * P * K * R * R * C for P, K, R, C in (
     (55, 96, 11, 3), (27, 256, 5, 48), (13, 384, 3, 256), (13, 384, 3, 192), (13, 256, 3, 192)))

@@ -244,6 +244,7 @@ check([loudest(2, 1e-4, 0.75), loudest(1, 2e-5, 0.75)], [200, np.sqrt(1e5)],
 # **2.** Caffe's net has $k = 1$, and its "alpha 0.0001" is divided by 5. Which `LocalResponseNorm` does the same?
 
 # %% tags=["solution"]
+caffe = LocalResponseNorm()
 ### BEGIN SOLUTION
 caffe = LocalResponseNorm(5, alpha=1e-4 / 5, beta=0.75, k=1.0)
 ### END SOLUTION
@@ -273,6 +274,7 @@ check(backward_alone(g, x, 2.0, 0.7, 0.75), single.backward(g, single.forward(x)
 # keeps $x$ and $d$? And how many more would it be if it kept $y$ as well?
 
 # %% tags=["solution"]
+kept, more = ..., ...
 ### BEGIN SOLUTION
 kept, more = 2 * 55 * 55 * 96, 55 * 55 * 96
 ### END SOLUTION

@@ -261,6 +261,7 @@ check([side_rounded_up(H, 3, 2) for H in (55, 27, 13, 32, 16)], [27, 13, 6, 16, 
 # there are 12 windows, and `dy` is the same number everywhere. Which?
 
 # %% tags=["solution"]
+number = ...
 ### BEGIN SOLUTION
 number = 7 / 12                         # each window hands its gradient to exactly one pixel: nothing is lost or made
 ### END SOLUTION

@@ -93,7 +93,7 @@ def check(answer, expected, mistakes=(), tolerance=1e-6):
     mistakes: pairs (a wrong answer, what was probably done to get it), tried before the general remarks.
     tolerance: relative to the largest number expected.
     """
-    if answer is None or answer is Ellipsis:
+    if any(part is None or part is Ellipsis for part in (answer if isinstance(answer, (list, tuple)) else [answer])):
         raise NotYet("no answer: replace the ... in the cell above, and return a value")
     try:
         found, wanted = np.asarray(answer, float), np.asarray(expected, float)

@@ -89,6 +89,7 @@ def test_blank_edition_has_no_solutions(tmp_path):
             assert not a.get("outputs")
             if "solution" in b.metadata.get("tags", []):
                 exercises += 1
+                assert build.SOLUTION.search(b.source), b.source        # its names and signature stay
                 assert "SOLUTION" not in a.source and len(a.source) < len(b.source)
                 compile(a.source, path.name, "exec")
             else:
@@ -96,8 +97,22 @@ def test_blank_edition_has_no_solutions(tmp_path):
         assert 3 <= exercises <= 8, path.name
 
 
+def test_a_blank_edition_fails_at_its_checks_and_nowhere_else(tmp_path):
+    """A reader who runs it all before answering sees only sentences, one for each exercise."""
+    from nbclient import NotebookClient
+    build.make_blank(tmp_path / "blank")
+    path = tmp_path / "blank" / f"{CHAPTERS[-1].stem}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, allow_errors=True, resources={"metadata": {"path": path.parent}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    errors = [output for output in outputs if output.output_type == "error"]
+    exercises = sum("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
+    assert [error.ename for error in errors] == ["NotYet"] * exercises
+    assert all(error.traceback == [f"Not yet: {error.evalue}"] for error in errors)
+
+
 @pytest.mark.parametrize("answer, sentence", [
-    (None, "no answer"), (..., "no answer"), ("six", "a number or an array"), (np.ones(3), r"shape is \(3,\)"),
+    (None, "no answer"), ([1, None], "no answer"), (..., "no answer"), ("six", "a number or an array"), (np.ones(3), r"shape is \(3,\)"),
     (np.full((2, 2), np.nan), "4 of 4 numbers are not finite"), ([[1, 2], [3, 5]], r"25% .* \[1, 1\], is 5, expected 4"),
     ([[2, 4], [6, 8]], "twice as much")])
 def test_check_says_what_is_wrong(answer, sentence):
