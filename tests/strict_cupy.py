@@ -29,11 +29,13 @@ ElementwiseKernel. Where the real CuPy is more lenient, tests/test_strict_cupy.p
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import json
 import operator
 import re
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -82,7 +84,7 @@ class Machine:
 
     def __init__(self, devices, memory, peer):
         self.devices, self.memory, self.peer = devices, memory, peer
-        self.thread, self.lock, self.host = threading.local(), threading.RLock(), Clock()
+        self.thread, self.host = threading.local(), Clock()
         self.copies, self.used, self.pinned, self.flying = [], [0] * devices, [], []
         self.limit, self.freed, self.peers = [0] * devices, {}, set()
         self.streams = [[Stream.__new__(Stream)._make(device, True, False)] for device in range(devices)]
@@ -346,7 +348,7 @@ def launch(function, args, kwargs=None, writes=()):
     numbers."""
     found = []
     args, kwargs = strip(tuple(args), found), strip(kwargs or {}, found)
-    with gpu.lock, np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         if writes:
             work(gpu.stream, [a._memory for a in found], [a._memory for a in writes])
         result = function(*args, **kwargs)
@@ -660,50 +662,52 @@ def memory_info():
 
 
 class RawModule:
-    """cupy.RawModule: CUDA source, compiled for the processor by tests/cuda_shim.py where a C++ compiler is there."""
+    """cupy.RawModule: CUDA source, compiled for the processor (tests/cuda_shim.py) where a C++ compiler is there."""
 
-    def __init__(self, code=None, *, path=None, options=(), backend="nvrtc", **more):
-        import cuda_shim
-        self.code = Path(path).read_text() if code is None else code
-        real = dict(option[2:].split("=") for option in options if option.startswith("-D"))["real"]
-        self.module, self.types = cuda_shim.load(self.code, real=real), {"real": real}
+    def __init__(self, code=None, *, path=None, options=(), **more):
+        self.code = Path(path).read_text(encoding="utf-8") if code is None else code
+        self.real = dict(re.findall(r"-D(\w+)=(\w+)", " ".join(options)))["real"]
+
+    def compile(self, log_stream=None):
+        self.module = compiled(self.code, self.real)
 
     def get_function(self, name):
-        found = re.search(rf"__global__\s+void\s+{name}\s*\((.*?)\)", self.code, re.DOTALL)
-        if not found:
+        self.compile()
+        words = re.search(rf"__global__\s+void\s+{name}\s*\((.*?)\)", self.code, re.DOTALL)
+        if not words:
             raise CUDARuntimeError(500, f"cudaErrorSymbolNotFound: named symbol not found: {name}")
-        return RawKernel(self, name, [word.split() for word in found[1].replace("*", " * ").split(",")])
+        return RawKernel(name, self.module.get_function(name), ["const" in word for word in words[1].split(",")])
 
 
-C_TYPES = {"float": "f4", "double": "f8", "int": "i4", "unsigned": "u4", "unsigned int": "u4", "long long": "i8",
-           "unsigned long long": "u8", "unsigned char": "u1", "bool": "?"}
+@functools.cache
+def compiled(code, real):
+    import cuda_shim
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "kernels.cu")
+        path.write_text(code, encoding="utf-8")
+        return cuda_shim.load(path, real=real)
 
 
 class RawKernel:
-    """kernel(grid, block, arguments)."""
+    """kernel(grid, block, arguments). The shim compares their types with the kernel's parameters."""
 
-    def __init__(self, module, name, parameters):
-        self.module, self.name, self.parameters = module, name, parameters
+    def __init__(self, name, launch, const):
+        self.name, self.launch, self.const = name, launch, const
 
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
-        if len(args) != len(self.parameters):
-            raise Refused(f"kernel {self.name} has {len(self.parameters)} parameters, got {len(args)} arguments")
         arrays, reads, writes = [], [], []
-        for words, argument in zip(self.parameters, args):
-            kind = " ".join(word for word in words[:-1] if word not in ("const", "*", "__restrict__"))
-            wanted = np.dtype(C_TYPES[self.module.types.get(kind, kind)])
-            got = argument.dtype if isinstance(argument, (ndarray, np.generic)) else np.asarray(argument).dtype
-            if isinstance(argument, ndarray) != ("*" in words) or got != wanted:
-                raise Refused(f"kernel {self.name}: {' '.join(words)} is given {argument!r} of {got}, which it reads as "
-                              f"{wanted} without a word")
-            if isinstance(argument, ndarray):
-                if not argument._held.flags.c_contiguous:
-                    raise Refused(f"kernel {self.name}: {words[-1]} is a view with strides, which a kernel does not see")
-                (reads if "const" in words else writes).append(argument._memory)
-            arrays.append(argument._held if isinstance(argument, ndarray) else argument)
-        with gpu.lock:
-            work((gpu.stream if stream is None else stream)._here(), reads, writes)
-            self.module.module.get_function(self.name)(grid, block, arrays)
+        strip(tuple(args), arrays)
+        for array, const in zip(args, self.const):
+            if isinstance(array, ndarray):
+                (reads if const else writes).append(array._memory)
+        for array in arrays:
+            if not array._held.flags.c_contiguous:
+                raise Refused(f"kernel {self.name} is given a view with strides {array.strides}, which it does not see")
+        work((gpu.stream if stream is None else stream)._here(), reads, writes)
+        try:            # a Python number is what CuPy makes of it: int64 or float64
+            self.launch(grid, block, [a._held if isinstance(a, ndarray) else np.asarray(a)[()] for a in args])
+        except TypeError as error:
+            raise Refused(f"{error}: CUDA would read other numbers without a word") from None
 
 
 runtime = Space("cupy.cuda.runtime", CUDARuntimeError=CUDARuntimeError, getDeviceCount=device_count,
