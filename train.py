@@ -150,6 +150,20 @@ def build(options, pictures, side):
                 **alternatives)
 
 
+def expect_memory(network, batch_size):
+    """Raise UserError if a GPU has not the memory that a training step needs besides the weights and velocities, which
+    are there already."""
+    needs = {}
+    for device, ledger in zip(network.devices, network.memory(batch_size)):
+        needs[device.name] = needs.get(device.name, 0) + sum(ledger.values()) - ledger["weights"] - ledger["velocities"]
+    for device in network.devices:
+        if device.memory():
+            free, total = (size / 2**20 for size in device.memory())
+            need = needs[device.name] / 2**20
+            expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} images "
+                                 f"needs about {need:,.0f} MiB more: choose a smaller --batch-size")
+
+
 def error_rates(network, split, options, views):
     """→ (loss, top-1 error, top-5 error) of a split, with the softmax averaged over the views of every image (§ 4.1).
     views: a function of images (n, H, W, C) that gives arrays of views, (n, side, side, C) each."""
@@ -193,6 +207,7 @@ def train(options, resume):
     side = data.view_side(min(pictures.train.images.shape[1:3]))
     mean = data.mean_image(pictures.train.images)
     network = build(options, pictures, side)
+    expect_memory(network, options.batch_size)
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))

@@ -3,7 +3,11 @@
 import numpy as np
 
 from nn.device import array_module
+from nn.kernels import fused
 from nn.layer import Layer, expect_count, expect_maps
+
+COLUMNS = 1 << 28       # bytes of columns at a time on a GPU: products large enough to keep it busy, of some tens of
+                        # images (all 128 of conv2's input gradient would take 1.2 GB)
 
 
 class Conv2d(Layer):
@@ -47,16 +51,29 @@ class Conv2d(Layer):
         side = [(length + self.before + self.after - self.size) // self.stride + 1 for length in shape[:2]]
         return (*side, self.kernels)
 
+    def columns(self, shape):
+        """The numbers in one image's columns on a GPU, forward or backward, at most; for x of `shape` (H, W, C)."""
+        P, Q, K = self.output_shape(shape)
+        H, W, C = shape
+        seen = max(P * Q * C, 0 if self.first else H * W * K)
+        return seen * self.size**2 // self.groups
+
     def forward(self, x, train=True):
         """x (N, H, W, C) → y (N, P, Q, K). Kept: x."""
         expect_maps(self, x, self.channels)
         if min(x.shape[1:3]) + self.before + self.after < self.size:
             raise ValueError(f"{self} expects maps of at least {self.size - self.before - self.after} pixels a side, "
                              f"got {x.shape}: use larger images")
+        xp, cuda = array_module(x), fused(x)
+        if cuda:
+            P, Q, _ = self.output_shape(x.shape[1:])
+            y = fused_correlate(cuda, x, self.params["W"], P, Q, self.stride, self.before, self.groups)
+            y += self.params["b"]
+            return y, (x if train else None)
         rows = correlate(pad(x, self.before, self.after), self.params["W"], self.stride, self.groups)
         P, N, Q, K = rows.shape
-        y = array_module(x).empty((N, P, Q * K), x.dtype)       # a row at a time: long loops even where K is small
-        np.add(rows.reshape(P, N, Q * K).transpose(1, 0, 2), array_module(x).tile(self.params["b"], Q), out=y)
+        y = xp.empty((N, P, Q * K), x.dtype)                    # a row at a time: long loops even where K is small
+        xp.add(rows.reshape(P, N, Q * K).transpose(1, 0, 2), xp.tile(self.params["b"], Q), out=y)
         return y.reshape(N, P, Q, K), (x if train else None)
 
     def backward(self, dy, cache):
@@ -65,7 +82,15 @@ class Conv2d(Layer):
         ∂W[r, s] sums, over all positions, what the kernel saw there times dy; ∂b sums dy. ∂x is again a correlation:
         of dy, spread out by the stride, with the kernels turned by 180° and C and K exchanged.
         """
-        x, W, xp = cache, self.params["W"], array_module(dy)
+        x, W, xp, cuda = cache, self.params["W"], array_module(dy), fused(dy)
+        if cuda:
+            dy = xp.ascontiguousarray(dy)
+            grads = {"W": fused_correlate_weights(cuda, x, dy, W.shape, self.stride, self.before, self.groups),
+                     "b": xp.ones(dy.size // self.kernels, dy.dtype) @ dy.reshape(-1, self.kernels)}
+            dx = None if self.first else fused_correlate(
+                cuda, dy, turn(W, self.groups), *x.shape[1:3], 1, self.size - 1 - self.before, self.groups,
+                dilate=self.stride)
+            return dx, grads
         rows = xp.ascontiguousarray(dy.transpose(1, 0, 2, 3))                       # (P, N, Q, K)
         grads = {"W": correlate_weights(pad(x, self.before, self.after), rows, W.shape, self.stride, self.groups),
                  "b": xp.ones(rows.size // self.kernels, rows.dtype) @ rows.reshape(-1, self.kernels)}
@@ -141,7 +166,7 @@ def correlate(x, W, stride, groups):
         for rows, columns in im2col(x[..., g * c:(g + 1) * c], R, S, stride):
             kernels = W[rows, ..., g * k:(g + 1) * k].reshape(-1, k)
             if rows.start == 0:
-                np.matmul(columns, kernels, out=out)
+                array_module(x).matmul(columns, kernels, out=out)
             else:
                 out += columns @ kernels
     return y.reshape(P, N, Q, K)
@@ -157,3 +182,38 @@ def correlate_weights(x, dy, shape, stride, groups):
         for rows, columns in im2col(x[..., g * c:(g + 1) * c], R, S, stride):
             dW[rows, ..., g * k:(g + 1) * k] = (columns.T @ dy[:, g * k:(g + 1) * k]).reshape(-1, S, c, k)
     return dW
+
+
+# On a GPU, maps stay as they lie, (N, H, W, C): one kernel unrolls some images at a time, padding and all, and one
+# product per group makes what comes of them.
+
+def unrolled(cuda, x, R, S, P, Q, stride, before, groups, dilate=1):
+    """Yield (images, group, columns (n·P·Q, R·S·C/G)): what the group's kernels see on those n images."""
+    N, C = len(x), x.shape[3] // groups
+    some = max(1, COLUMNS // (P * Q * R * S * C * x.dtype.itemsize))
+    for start in range(0, N, some):
+        images = slice(start, start + some)
+        for g in range(groups):
+            yield images, g, cuda.im2col(x[images], g * C, C, R, S, P, Q, stride, before, dilate)
+
+
+def fused_correlate(cuda, x, W, P, Q, stride, before, groups, dilate=1):
+    """x (N, H, W, C) with kernels W (R, S, C/G, K): y (N, P, Q, K). dilate − 1 zeros lie between the pixels of x."""
+    xp, (R, S, _, K) = array_module(x), W.shape
+    y, k = xp.empty((len(x), P, Q, K), x.dtype), K // groups
+    for images, g, columns in unrolled(cuda, x, R, S, P, Q, stride, before, groups, dilate):
+        own = slice(g * k, (g + 1) * k)
+        xp.matmul(columns, W[..., own].reshape(-1, k), out=y[images].reshape(-1, K)[:, own])
+        del columns                                             # its memory serves for the next
+    return y
+
+
+def fused_correlate_weights(cuda, x, dy, shape, stride, before, groups):
+    """∂W of `shape` (R, S, C/G, K) from x (N, H, W, C) and dy (N, P, Q, K)."""
+    (R, S, c, K), (_, P, Q, _) = shape, dy.shape
+    dW, k = array_module(x).zeros((R * S * c, K), x.dtype), K // groups
+    for images, g, columns in unrolled(cuda, x, R, S, P, Q, stride, before, groups):
+        own = slice(g * k, (g + 1) * k)
+        dW[:, own] += columns.T @ dy[images].reshape(-1, K)[:, own]
+        del columns
+    return dW.reshape(shape)

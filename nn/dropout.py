@@ -3,6 +3,7 @@
 import numpy as np
 
 from nn.device import array_module
+from nn.kernels import fused
 from nn.layer import Layer, expect_float
 from nn.random import philox
 
@@ -35,12 +36,19 @@ class Dropout(Layer):
         if not train:
             return (x.copy() if self.inverted else x * x.dtype.type(scale)), None
         t, T = part
-        N, F = x.shape[0], x.shape[-1]
-        drawn = philox("dropout", *key).random_raw((N * F * T + 1) // 2).view("<u4")[:N * F * T]     # 32 bits a neuron
-        keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= np.uint32(self.rate * 2**32)
-        mask = array_module(x).asarray(keep)
+        F = x.shape[-1]
+        N = x.size // F                                         # of maps, (N, H, W, F), every pixel has its row
+        bits, least = philox("dropout", *key), np.uint32(self.rate * 2**32)         # 32 bits a neuron
+        factor = x.dtype.type(1 / scale if self.inverted else 1)
+        cuda = fused(x)
+        if cuda:
+            y, mask = cuda.dropout(x, bits.state["state"]["key"], t * F, T * F, least, factor)
+            return y, (mask * factor if self.inverted else mask)
+        drawn = bits.random_raw((N * F * T + 1) // 2).view("<u4")[:N * F * T]
+        keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= least
+        mask = array_module(x).asarray(keep.reshape(x.shape))
         if self.inverted:
-            mask = mask * x.dtype.type(1 / scale)
+            mask = mask * factor
         return x * mask, mask
 
     def backward(self, dy, cache):

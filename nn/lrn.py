@@ -1,8 +1,7 @@
 """Local response normalisation (paper § 3.3)."""
 
-import numpy as np
-
 from nn.device import array_module
+from nn.kernels import fused
 from nn.layer import Layer, expect_count, expect_maps
 
 
@@ -38,6 +37,10 @@ class LocalResponseNorm(Layer):
         expect_maps(self, x)
         if x.shape[3] % self.groups:
             raise ValueError(f"{self} expects channels that its {self.groups} groups divide, got {x.shape}")
+        cuda = fused(x)
+        if cuda:
+            y, d = cuda.lrn_forward(x, self.size, self.alpha, self.beta, self.k, self.groups, keep=train)
+            return y, ((x, d) if train else None)
         d = self.window_sum(x * x, self.alpha)
         d += x.dtype.type(self.k)
         return x / power(d, self.beta), ((x, d) if train else None)
@@ -48,6 +51,9 @@ class LocalResponseNorm(Layer):
         The windows are symmetric: j has i in its window when i has j, so the same sum serves forward and backward.
         """
         x, d = cache
+        cuda = fused(x)
+        if cuda:
+            return cuda.lrn_backward(dy, x, d, self.size, self.alpha, self.beta, self.groups), {}
         direct = dy / power(d, self.beta)                                           # ∂y d^−β
         through = direct * x                                                        # ∂y y
         through /= d
@@ -59,7 +65,7 @@ class LocalResponseNorm(Layer):
     def window_sum(self, a, factor):
         """factor · the sum of `a` over each window, as a product with a band matrix of the neighbours.
 
-        (On a CPU in at most 1.5 times the time of shifted additions, which would need copies with zeros between the rows.)
+        (On a CPU in at most 1.5 times the time of shifted additions, which need copies with zeros between the rows.)
         """
         xp = array_module(a)
         C = a.shape[3]
@@ -74,7 +80,7 @@ def power(d, beta):
     """d^β, a new array. For the paper's β = 3/4 by two square roots: 1.7 times faster than NumPy's power."""
     if beta != 0.75:
         return d ** d.dtype.type(beta)
-    half = np.sqrt(d)
-    quarter = np.sqrt(half)
+    half = array_module(d).sqrt(d)
+    quarter = array_module(d).sqrt(half)
     quarter *= half
     return quarter

@@ -3,6 +3,7 @@
 import numpy as np
 
 from nn.device import array_module
+from nn.kernels import fused
 
 BLOCK = 1 << 16     # floats: the passes of one update over a block find it in the processor's cache
 
@@ -36,31 +37,39 @@ class SGD:
         self.velocity = self.network.split(velocity)
 
     def step(self, gradients, lr):
-        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε."""
-        jobs = []
-        for t, weights in enumerate(self.network.parameters):
+        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε.
+
+        On the CPU in blocks, shared out to threads; on a GPU a parameter at a time, queued on its device.
+        """
+        network = self.network
+        for t, weights in enumerate(network.parameters):
+            jobs = []
             for name, w in weights.items():
                 kind = name.split(".")[-1]
                 rate = lr * (self.bias_rate if kind == "b" else 1)
-                w, v, g = w.reshape(-1), self.velocity[t][name].reshape(-1), gradients[t][name].reshape(-1)
-                for i in range(0, w.size, BLOCK):
-                    at = slice(i, i + BLOCK)
-                    jobs.append((w[at], v[at], g[at], rate, self.decay[kind], self.network.devices[t]))
-        if not self.network.on_cpu:
-            return self._update(jobs)
-        threads = self.network.workers.threads
-        self.network.workers.map(self._update, [jobs[i::threads] for i in range(threads)])
+                jobs.append((w, self.velocity[t][name], gradients[t][name], rate, self.decay[kind]))
+            if network.on_cpu:
+                blocks = [(w.reshape(-1)[i:i + BLOCK], v.reshape(-1)[i:i + BLOCK], g.reshape(-1)[i:i + BLOCK], *more)
+                          for w, v, g, *more in jobs for i in range(0, w.size, BLOCK)]
+                network.workers.map(self._update, [blocks[i::network.workers.threads]
+                                                   for i in range(network.workers.threads)])
+            else:
+                with network.devices[t], network.timed(t, "SGD", "update"):
+                    self._update(jobs)
 
     def _update(self, jobs):
-        for w, v, g, rate, decay, device in jobs:
+        for w, v, g, rate, decay in jobs:
+            cuda = fused(w)
+            if cuda:
+                cuda.sgd(w, v, g, self.momentum, decay, rate)
+                continue
             real = w.dtype.type
-            with device:
-                change = w * real(decay)
-                change += g
-                change *= real(rate)                # ε (decay · w + ∂L/∂w)
-                v *= real(self.momentum)
-                v -= change
-                w += v
+            change = w * real(decay)
+            change += g
+            change *= real(rate)                    # ε (decay · w + ∂L/∂w)
+            v *= real(self.momentum)
+            v -= change
+            w += v
 
 
 def plateau(lr, errors, factor=10.0, drops=3, patience=3):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from nn.device import array_module
+from nn.kernels import fused
 from nn.layer import Layer, expect_count, expect_maps
 
 
@@ -43,23 +44,32 @@ class MaxPool2d(Layer):
         if min(x.shape[1:3]) < self.size:
             raise ValueError(f"{self} expects maps of at least {self.size} pixels a side, got {x.shape}: "
                              "use larger images")
+        xp, cuda = array_module(x), fused(x)
+        if cuda:
+            P, Q, _ = self.output_shape(x.shape[1:])
+            y, winner = cuda.max_pool_forward(x, P, Q, self.size, self.stride, keep=train)
+            return y, ((winner, x.shape) if train else None)
         places = self.places(x)
         y = places[0].copy()                                                        # (N, P, Q, C)
         if not train:
             for place in places[1:]:
-                np.maximum(y, place, out=y)
+                xp.maximum(y, place, out=y)
             return y, None
-        winner = array_module(x).zeros(y.shape, np.uint8)
+        winner = xp.zeros(y.shape, np.uint8)
         for number, place in enumerate(places[1:], start=1):
             better = (place > y).view(np.uint8)
             better *= np.uint8(number)
-            np.maximum(winner, better, out=winner)                                  # later places have larger numbers
-            np.maximum(y, place, out=y)
+            xp.maximum(winner, better, out=winner)                                  # later places have larger numbers
+            xp.maximum(y, place, out=y)
         return y, (winner, x.shape)
 
     def backward(self, dy, cache):
         """∂x sums, over the windows that a pixel has won, their ∂y: one pixel can win several windows."""
         winner, shape = cache
+        cuda = fused(dy)
+        if cuda:
+            _, H, W, _ = shape
+            return cuda.max_pool_backward(dy, winner, H, W, self.size, self.stride), {}
         dx = array_module(dy).zeros(shape, dy.dtype)
         for number, place in enumerate(self.places(dx)):
             place += dy * (winner == number)
