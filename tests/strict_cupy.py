@@ -66,7 +66,7 @@ class OutOfMemoryError(MemoryError):
     """cupy.cuda.memory.OutOfMemoryError."""
 
 
-# Devices, streams, events: who has waited for whom ---------------------------------------------------------------------
+# Devices, streams, events: who has waited for whom -------------------------------------------------------------------
 
 class Clock(dict):
     """{stream: how many of its pieces of work are done}."""
@@ -105,7 +105,11 @@ class Machine:
     @property
     def stream(self):
         """The current stream of the current device, in this thread."""
-        return self.thread.__dict__.setdefault("streams", {}).get(self.current, [self.streams[self.current][0]])[-1]
+        return self.stacks.get(self.current, [self.streams[self.current][0]])[-1]
+
+    @property
+    def stacks(self):
+        return self.thread.__dict__.setdefault("streams", {})
 
     def wait(self, clock):
         """The host has waited: what it knows to be done; and pinned memory that is its own again."""
@@ -142,8 +146,8 @@ class Memory:
         clock = stream._now()
         for other, count in gpu.freed.pop(stream, {}).items():
             if not clock.saw(other, count):
-                raise Refused(f"memory of {stream} was freed while {other} may still use it, and is now given out again: "
-                              f"let {stream} wait for an event of {other} before the array is dropped")
+                raise Refused(f"memory of {stream} was freed while {other} may still use it, and is now given out "
+                              f"again: let {stream} wait for an event of {other} before the array is dropped")
         self.nbytes, gpu.used[self.device] = block.nbytes, used
         self.written = stream, clock.get(stream, 0)     # by what the pool's block was used for before
 
@@ -160,8 +164,8 @@ def work(stream, reads=(), writes=(), any_device=False):
     clock = stream._now()
     for memory in (*reads, *writes):
         if memory.device != gpu.current and not any_device:
-            raise Refused(f"an array of device {memory.device} is used while device {gpu.current} is current: use it under "
-                          "`with device:`, or send it over")
+            raise Refused(f"an array of device {memory.device} is used while device {gpu.current} is current: use it "
+                          "under `with device:`, or send it over")
         if not clock.saw(*memory.written):
             raise Refused(f"{stream} uses an array that {memory.written[0]} has written, or whose memory was last used "
                           f"there, without waiting for it: let it wait for an event recorded there")
@@ -169,8 +173,8 @@ def work(stream, reads=(), writes=(), any_device=False):
     for memory in writes:
         for other, count in memory.readers.items():
             if other is not stream and not clock.saw(other, count):
-                raise Refused(f"{stream} overwrites an array that {other} may still be reading: let it wait for an event "
-                              "recorded there after the reading")
+                raise Refused(f"{stream} overwrites an array that {other} may still be reading: let it wait for an "
+                              "event recorded there after the reading")
         memory.written, memory.readers = (stream, clock[stream]), Clock()
     for memory in reads:
         memory.readers[stream] = clock[stream]
@@ -209,11 +213,11 @@ class Stream:
 
     def __enter__(self):
         self._here()
-        gpu.thread.__dict__.setdefault("streams", {}).setdefault(self._device, [gpu.streams[self._device][0]]).append(self)
+        gpu.stacks.setdefault(self._device, [gpu.streams[self._device][0]]).append(self)
         return self
 
     def __exit__(self, *exception):
-        gpu.thread.streams[self._device].pop()
+        gpu.stacks[self._device].pop()
 
     def use(self):
         self.__enter__()
@@ -272,14 +276,14 @@ class Event:
         return True
 
 
-def get_elapsed_time(start, end):
+def get_elapsed_time(start_event, end_event):
     """Milliseconds between two events."""
-    for event in (start, end):
+    for event in (start_event, end_event):
         if not event._timed or any(not gpu.host.saw(*item) for item in event._recorded().items()):
             raise Refused("the time of an event is asked for that was made with disable_timing, or not waited for")
-    if start._device != end._device:
-        raise Refused(f"the time between events of devices {start._device} and {end._device} is not known to CUDA")
-    return (end._time - start._time) * 1000
+    if start_event._device != end_event._device:
+        raise Refused("the time between events of two devices is not known to CUDA")
+    return (end_event._time - start_event._time) * 1000
 
 
 class Device:
@@ -308,11 +312,8 @@ class Device:
         for stream in gpu.streams[self.id]:
             gpu.wait(stream._now())
 
-    compute_capability = "80"
-    mem_info = property(lambda self: (gpu.memory - gpu.used[self.id], gpu.memory))
 
-
-# Arrays ----------------------------------------------------------------------------------------------------------------
+# Arrays --------------------------------------------------------------------------------------------------------------
 
 def expect_parameters(path, name, args, kwargs):
     """Refuse keywords and positions that CuPy's function lacks."""
@@ -352,13 +353,15 @@ def launch(function, args, kwargs=None, writes=()):
         if writes:
             work(gpu.stream, [a._memory for a in found], [a._memory for a in writes])
         result = function(*args, **kwargs)
-        parts = [np.asarray(part) for part in (result if isinstance(result, (tuple, list)) else [result])]
-        sources = [next((a for a in found if part is a._held or np.may_share_memory(part, a._held)), None)
-                   for part in parts]
-        if result is not None and not writes and any(source is None for source in sources):     # not only views
-            work(gpu.stream, [a._memory for a in found])
-        parts = [wrap(part, source) for part, source in zip(parts, sources)] if result is not None else [None]
-    return type(result)(parts) if isinstance(result, (tuple, list)) else parts[0]
+    if result is None:
+        return None
+    parts = [np.asarray(part) for part in (result if isinstance(result, (tuple, list)) else [result])]
+    sources = [next((a for a in found if part is a._held or np.may_share_memory(part, a._held)), None)
+               for part in parts]
+    if not writes and any(source is None for source in sources):            # not only views, which need no work
+        work(gpu.stream, [a._memory for a in found])
+    arrays = [wrap(part, source) for part, source in zip(parts, sources)]
+    return type(result)(arrays) if isinstance(result, (tuple, list)) else arrays[0]
 
 
 def wrap(held, source=None):
@@ -416,8 +419,7 @@ class ndarray:
     def __array_ufunc__(self, ufunc, method, *args, **kwargs):
         if method == "__call__" and not kwargs and isinstance(args[0], np.generic):        # np.float32(2) * array
             return launch(ufunc, args)
-        if any(isinstance(arg, np.ndarray) for arg in args):
-            return strip(args, [])
+        strip(args, [])                                                     # refuses NumPy arrays
         raise Refused(f"np.{ufunc.__name__} is called on a CuPy array: write xp.{ufunc.__name__}")
 
     def __array_function__(self, function, types, args, kwargs):
@@ -460,15 +462,13 @@ class ndarray:
             elif is_pinned(arr):
                 gpu.flying.append(Flight(arr, by))
 
-    def item(self):
-        return self.get().item()
-
-    def tolist(self):
-        return self.get().tolist()
+    item = lambda self: self.get().item()
+    tolist = lambda self: self.get().tolist()
+    tobytes = lambda self, order="C": self.get().tobytes(order)
 
     def _number(self, kind):
         if self.ndim and kind is not bool:
-            raise Refused(f"{kind.__name__}() of a CuPy array of shape {self.shape}: only arrays of no axes are numbers")
+            raise Refused(f"{kind.__name__}() of a CuPy array of shape {self.shape}: only one of no axes is a number")
         return kind(self.get())
 
     __float__ = lambda self: self._number(float)
@@ -503,7 +503,8 @@ def add_operators():
         def method(self, *others):
             if any(not isinstance(o, (ndarray, np.ndarray, np.generic, int, float, complex)) for o in others):
                 raise Refused(f"{name} of a CuPy array and {type(others[-1]).__name__}")
-            return launch(function, (*others, self) if reflected else (self, *others), writes=[self] if in_place else ())
+            args = (*others, self) if reflected else (self, *others)
+            return launch(function, args, writes=[self] if in_place else ())
         setattr(ndarray, name, method)
 
     for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
@@ -527,9 +528,6 @@ class MemoryPointer:
         self._array, self.mem, self.device_id = array, array._memory, array._memory.device
         self.ptr, self.device = array._held.__array_interface__["data"][0], array.device
 
-    def __int__(self):
-        return self.ptr
-
     def copy_from_device_async(self, src, size, stream=None):
         for pointer in (self, src):
             if pointer.ptr < pointer.mem.start or pointer.ptr + size > pointer.mem.start + pointer.mem.nbytes:
@@ -541,8 +539,6 @@ class MemoryPointer:
         if src.device_id != self.device_id:
             gpu.copies.append((src.device_id, self.device_id, size))
         ctypes.memmove(self.ptr, src.ptr, size)
-
-    copy_from_device = copy_from_device_async
 
 
 def alloc_pinned_memory(size):
@@ -561,7 +557,7 @@ def empty_pinned(shape, dtype=float, order="C"):
     return alloc_pinned_memory(size * np.dtype(dtype).itemsize).view(dtype)[:size].reshape(shape, order=order)
 
 
-# The modules -----------------------------------------------------------------------------------------------------------
+# The modules ---------------------------------------------------------------------------------------------------------
 
 class Space(types.ModuleType):
     """A module with what is given, and otherwise with CuPy's names only."""
@@ -582,8 +578,10 @@ class Space(types.ModuleType):
         return function(path, name, of_numpy)
 
 
+# Functions that look at arrays and do no work, and those that write into their first argument:
 ABOUT = {"shape", "ndim", "size", "isscalar", "result_type", "can_cast", "promote_types", "may_share_memory",
-         "shares_memory"}       # functions that look at arrays and do no work
+         "shares_memory"}
+INTO_FIRST = {"copyto", "put", "put_along_axis", "fill_diagonal"}
 
 
 def function(path, name, of_numpy):
@@ -596,8 +594,7 @@ def function(path, name, of_numpy):
             raise Refused(f"cupy.{name} of a list: make it an array of the device first")
         if is_ufunc and len(args) > of_numpy.nin:
             args, kwargs = args[:of_numpy.nin], kwargs | {"out": args[of_numpy.nin:]}
-        out = kwargs.get("out")
-        out = args[0] if name in ("copyto", "put", "put_along_axis", "fill_diagonal") else out
+        out = args[0] if name in INTO_FIRST else kwargs.get("out")
         return launch(of_numpy, args, kwargs, [] if out is None else [*out] if isinstance(out, tuple) else [out])
     call.__name__ = name
     return call
@@ -615,7 +612,7 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
 
 def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     if isinstance(a, ndarray) and a._memory.device != gpu.current:
-        raise Refused(f"cupy.asarray copies an array of device {a._memory.device} to device {gpu.current} without a word")
+        raise Refused(f"cupy.asarray copies an array of device {a._memory.device} to device {gpu.current} unasked")
     return array(a, dtype, bool(copy), order or "K")
 
 
@@ -641,24 +638,12 @@ def device_count():
     return gpu.devices
 
 
-def enable_peer(device):
+def enable_peer(peerDevice):
     if not gpu.peer:
-        raise CUDARuntimeError(217, "cudaErrorPeerAccessUnsupported: peer access is not supported between these devices")
-    if (gpu.current, device) in gpu.peers:
+        raise CUDARuntimeError(217, "cudaErrorPeerAccessUnsupported: peer access is not supported here")
+    if (gpu.current, peerDevice) in gpu.peers:
         raise CUDARuntimeError(704, "cudaErrorPeerAccessAlreadyEnabled: peer access is already enabled")
-    gpu.peers.add((gpu.current, device))
-
-
-def can_access_peer(device, other):
-    return int(gpu.peer and device != other)
-
-
-def properties(device):
-    return {"name": b"strict double", "totalGlobalMem": gpu.memory, "major": 8, "minor": 0, "multiProcessorCount": 4}
-
-
-def memory_info():
-    return gpu.memory - gpu.used[gpu.current], gpu.memory
+    gpu.peers.add((gpu.current, peerDevice))
 
 
 class RawModule:
@@ -711,8 +696,10 @@ class RawKernel:
 
 
 runtime = Space("cupy.cuda.runtime", CUDARuntimeError=CUDARuntimeError, getDeviceCount=device_count,
-                getDevice=lambda: gpu.current, deviceCanAccessPeer=can_access_peer, deviceEnablePeerAccess=enable_peer,
-                getDeviceProperties=properties, memGetInfo=memory_info,
+                getDevice=lambda: gpu.current, deviceEnablePeerAccess=enable_peer,
+                deviceCanAccessPeer=lambda device, peerDevice: int(gpu.peer and device != peerDevice),
+                getDeviceProperties=lambda device: {"name": b"strict double", "totalGlobalMem": gpu.memory},
+                memGetInfo=lambda: (gpu.memory - gpu.used[gpu.current], gpu.memory),
                 deviceSynchronize=lambda: Device().synchronize())
 cuda = Space("cupy.cuda", Device=Device, Stream=Stream, Event=Event, MemoryPointer=MemoryPointer, runtime=runtime,
              get_current_stream=lambda device_id=-1: gpu.stream, get_elapsed_time=get_elapsed_time,

@@ -1,5 +1,5 @@
-"""All code for CUDA devices on the stand-in for CuPy (strict_cupy.py), where there is no GPU: the same numbers as on the
-CPU, every array where it belongs, nothing across but what § 3.2 says, and no wait forgotten."""
+"""All code for CUDA devices on the stand-in for CuPy (strict_cupy.py), where there is no GPU: the same numbers as on
+the CPU, every array where it belongs, nothing across but what § 3.2 says, and no wait forgotten."""
 
 import csv
 import gc
@@ -77,7 +77,7 @@ def assert_near(ours, expected, tolerance):
         np.testing.assert_allclose(ours[name], array, rtol=0, atol=tolerance * np.abs(array).max(), err_msg=name)
 
 
-# The numbers -----------------------------------------------------------------------------------------------------------
+# The numbers ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options", [{}, dict(activation="tanh", pool=2, inverted_dropout=True, without="conv3")],
                          ids=["the paper's", "another"])
@@ -115,7 +115,7 @@ def test_pieces_of_a_batch_change_nothing(gpu):
     assert_near(other, one, 1e-12)
 
 
-# Who owns what ---------------------------------------------------------------------------------------------------------
+# Who owns what -------------------------------------------------------------------------------------------------------
 
 def arrays_in(thing):
     """All arrays in nested lists, tuples and dicts."""
@@ -218,7 +218,7 @@ def test_peer_access_is_enabled_once_where_there_is_any(peer):
         assert machine.peers == ({(0, 1), (1, 0)} if peer else set())
 
 
-# The feed --------------------------------------------------------------------------------------------------------------
+# The feed ------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("place, towers", PLACES)
 def test_the_feed_hands_out_the_right_batches_in_order(place, towers, plain):
@@ -269,7 +269,7 @@ def test_on_the_cpu_the_feed_adds_nothing():
     assert [images for images, _ in feed((pair for pair in source), devices("cpu"))][0] is source[0][0]
 
 
-# Checkpoints, train.py -------------------------------------------------------------------------------------------------
+# Checkpoints, train.py -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("first, then", [("cuda", "cpu"), ("cpu", "cuda"), ("cuda:1", "cuda"), ("cuda", "cuda:0")])
 def test_a_checkpoint_goes_on_elsewhere(first, then, plain, tmp_path):
@@ -297,8 +297,8 @@ def test_a_checkpoint_goes_on_elsewhere(first, then, plain, tmp_path):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "four.npz", x_train=rng.integers(0, 256, (80, 28, 28), np.uint8), y_train=rng.integers(0, 4, 80),
-             x_test=rng.integers(0, 256, (20, 28, 28), np.uint8), y_test=rng.integers(0, 4, 20))
+    images, labels = rng.integers(0, 256, (100, 28, 28), np.uint8), rng.integers(0, 4, 100)
+    np.savez(tmp_path / "four.npz", x_train=images[:80], y_train=labels[:80], x_test=images[80:], y_test=labels[80:])
     monkeypatch.chdir(tmp_path)
     for name in ("draw_curves", "draw_filters"):
         monkeypatch.setattr(train, name, lambda *arguments: None)
@@ -318,7 +318,8 @@ def test_train_py_gives_the_cpus_log(folder, gpu, capsys):
     for name, device in (("two", "cuda"), ("one", "cuda:1"), ("cpu", "cpu")):
         assert run("--device", device, "--out", name, "--profile", "2") == 0, capsys.readouterr().err
         out = capsys.readouterr().out
-        assert "bytes a step" in out and ("cuda:1" in out) == (name != "cpu") and ("MiB in use" in out) == (name != "cpu")
+        assert "bytes a step" in out
+        assert ("cuda:1" in out) == ("MiB in use" in out) == (device != "cpu")
     np.testing.assert_allclose(log("two"), log("cpu"), rtol=1e-4)
     np.testing.assert_allclose(log("one"), log("cpu"), rtol=1e-4)
     results = [json.loads((folder / "runs" / name / "results.json").read_text()) for name in ("two", "cpu")]
