@@ -186,7 +186,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("feed: a step reads before the copy is done", "nn/feed.py", "device.await_event(event)", "pass",
      f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
     ("feed: the first copy overwrites what the memory was used for before", "nn/feed.py",
-     "self.copied = []\n        self.used()", "self.copied, self.free = [], []",
+     "(labels, self.devices[:1]))]\n        self.used()", "(labels, self.devices[:1]))]\n        self.free = []",
      f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
     ("feed: free before all is queued that reads it", "nn/feed.py",
      "            yield slot.take()\n            slot.used()", "            slot.used()\n            yield slot.take()",

@@ -17,7 +17,8 @@ It computes with NumPy and raises Refused, with a sentence, where code breaks on
 5. Work is queued. On a stream it runs in order; between streams, and between a stream and the host, only an event
    (recorded on one, waited for by the other) or synchronize() makes an order. To read what another stream has
    written, or overwrite what it still reads, without such an order is refused, and so is memory freed while another
-   stream still uses it (the pool hands it out again) and pinned memory changed while a copy from it may still run.
+   stream still uses it (the pool hands it out again) and pinned memory changed or freed while a copy from it may
+   still run.
 6. A kernel believes its arguments: a wrong type or number, strides, or a scalar as Python's float (a double!) are read
    as other numbers without a word; here they are refused.
 
@@ -39,6 +40,7 @@ import tempfile
 import threading
 import time
 import types
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -122,15 +124,20 @@ class Machine:
 class Flight:
     """A copy between a device and pinned memory that the host has not waited for."""
 
-    def __init__(self, array, by, arriving=None):
-        self.array, self.by, self.arriving, self.before = array, by, arriving, array.tobytes()
+    def __init__(self, block, by, arriving=None):
+        self.block, self.by, self.arriving, self.before = weakref.ref(block), by, arriving, block.tobytes()
 
     def land(self):
-        if self.array.tobytes() != self.before:
+        block = self.block()
+        if block is None:
+            raise Refused("pinned memory was freed while a copy from or to it may still have been running: wait for the "
+                          "copy's event first")
+        if block.tobytes() != self.before:
             raise Refused("pinned memory was written to while a copy from or to it may still have been running: wait "
                           "for the copy's event first")
         if self.arriving is not None:
-            self.array[...] = self.arriving
+            out, value = self.arriving
+            out[...] = value
 
 
 class Memory:
@@ -432,16 +439,15 @@ class ndarray:
             stream = gpu.stream if stream is None else stream
             by = work(stream._here(), [self._memory])
             gpu.copies.append((self._memory.device, "host", self._held.nbytes))
-            if out is None or blocking or not is_pinned(out):
+            block = None if out is None or blocking else pinned_block(out)
+            if block is None:
                 stream.synchronize()
                 out = np.empty(self.shape, self.dtype, order) if out is None else out
             if (out.shape, out.dtype) != (self.shape, self.dtype):
                 raise Refused(f"{self.dtype} {self.shape} cannot be fetched into {out.dtype} {out.shape}")
-            if blocking or not is_pinned(out):
-                out[...] = self._held
-            else:
-                out[...] = garbage(out.shape, out.dtype)
-                gpu.flying.append(Flight(out, by, self._held.copy()))
+            out[...] = self._held if block is None else garbage(out.shape, out.dtype)
+            if block is not None:
+                gpu.flying.append(Flight(block, by, (out, self._held.copy())))
         return out
 
     def set(self, arr, stream=None):
@@ -450,17 +456,17 @@ class ndarray:
         if (arr.shape, arr.dtype) != (self.shape, self.dtype):
             raise Refused(f"{arr.dtype} {arr.shape} cannot be set to {self.dtype} {self.shape}")
         with Device(self._memory.device):
-            target = gpu.stream if stream is None else stream._here()
+            target, block = gpu.stream if stream is None else stream._here(), pinned_block(arr)
             for copy in gpu.flying:
-                if np.may_share_memory(copy.array, arr):
+                if block is not None and copy.block() is block:
                     copy.land()                                             # unchanged since that copy, or refused
             by = work(target, (), [self._memory])
             gpu.copies.append(("host", self._memory.device, arr.nbytes))
             self._held[...] = arr
             if stream is None:
                 target.synchronize()
-            elif is_pinned(arr):
-                gpu.flying.append(Flight(arr, by))
+            elif block is not None:
+                gpu.flying.append(Flight(block, by))
 
     item = lambda self: self.get().item()
     tolist = lambda self: self.get().tolist()
@@ -543,12 +549,15 @@ class MemoryPointer:
 
 def alloc_pinned_memory(size):
     """Memory of the host that a device can copy from, and to, while the host goes on."""
-    gpu.pinned.append(garbage(size, np.uint8))
-    return gpu.pinned[-1]
+    block = garbage(size, np.uint8)
+    gpu.pinned = [known for known in gpu.pinned if known() is not None] + [weakref.ref(block)]
+    return block
 
 
-def is_pinned(array):
-    return any(np.may_share_memory(block, array) for block in gpu.pinned)
+def pinned_block(array):
+    """The pinned memory that an array lies in, or None."""
+    blocks = (known() for known in gpu.pinned)
+    return next((block for block in blocks if block is not None and np.may_share_memory(block, array)), None)
 
 
 def empty_pinned(shape, dtype=float, order="C"):

@@ -399,6 +399,20 @@ def test_pinned_memory_refilled(wait, then, cp, setting):
             late()
 
 
+def test_pinned_memory_freed_while_it_is_copied(cp, setting):
+    array, copying = setting
+    import cupyx
+    by_event(cp, cp.cuda.get_current_stream(), copying)
+    for wait in (True, False):
+        pinned = cupyx.empty_pinned((3,), np.float32)
+        array.set(pinned, stream=copying)
+        if wait:
+            copying.synchronize()
+        del pinned
+    with pytest.raises(Refused, match="pinned memory was freed"):
+        copying.synchronize()
+
+
 def test_pinned_memory_by_another_way_and_ordinary_memory(cp, setting):
     array, copying = setting
     memory = cp.cuda.alloc_pinned_memory(12)

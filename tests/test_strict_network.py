@@ -264,6 +264,16 @@ def test_the_feed_takes_batches_of_any_size_and_leaves_nothing_behind(plain):
         device.cupy.ones(9)
 
 
+def test_batches_of_other_sizes_and_nobody_waits_for_a_number(plain):
+    """The pinned memory of a smaller batch is freed when a larger comes, but not before it is copied."""
+    device, seen = Device("cuda:0"), []
+    source = ((np.full((N, 3), N, np.float32), np.full(N, N)) for N in (4, 4, 2, 5, 1))
+    for (images,), labels in feed(source, [device]):
+        with device:
+            seen.append((images.sum(), labels.sum()))
+    assert [(float(a), int(b)) for a, b in seen] == [(3 * N * N, N * N) for N in (4, 4, 2, 5, 1)]
+
+
 def test_on_the_cpu_the_feed_adds_nothing():
     source = [(np.ones(2), np.ones(1))]
     assert [images for images, _ in feed((pair for pair in source), devices("cpu"))][0] is source[0][0]
