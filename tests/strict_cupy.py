@@ -156,7 +156,7 @@ class Memory:
                 raise Refused(f"memory of {stream} was freed while {other} may still use it, and is now given out "
                               f"again: let {stream} wait for an event of {other} before the array is dropped")
         self.nbytes, gpu.used[self.device] = block.nbytes, used
-        self.written = stream, clock.get(stream, 0)     # by what the pool's block was used for before
+        self.written = stream, 0
 
     def __del__(self):
         if self.nbytes:

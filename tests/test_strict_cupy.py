@@ -329,8 +329,9 @@ def test_reading_what_another_stream_has_written(order, cp, setting):
 @pytest.mark.parametrize("order", ORDERS + NO_ORDERS)
 def test_overwriting_what_another_stream_reads(order, cp, setting):
     array, copying = setting
-    copying.wait_event(cp.cuda.get_current_stream().record())       # the writing, but not the reading
+    written = cp.cuda.get_current_stream().record()
     array.sum()
+    copying.wait_event(written)                                     # the writing, but not the reading
     order(cp, cp.cuda.get_current_stream(), copying)
     if order in ORDERS:
         array.set(ones(), stream=copying)
@@ -456,6 +457,16 @@ def test_devices_run_side_by_side(cp):
     cp.cuda.get_current_stream().wait_event(arrived)
     a += 1
     assert (b.get() == 1).all()
+
+
+def test_an_array_of_another_device_is_refused_even_when_it_is_finished(cp):
+    with cp.cuda.Device(1):
+        other = cp.ones(3)
+        cp.cuda.Device(1).synchronize()
+    with pytest.raises(Refused, match="an array of device 1 is used while device 0 is current"):
+        other += 1
+    with pytest.raises(Refused, match="an array of device 1 is used while device 0 is current"):
+        cp.ones(3) + other
 
 
 def test_streams_and_events_belong_to_a_device(cp):
