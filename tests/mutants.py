@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, KERNELS = (
-    f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "kernels"))
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, KERNELS, STRICT = (
+    f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "kernels", "strict_network"))
 
 MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("conv: stride ignored going right", "nn/conv.py", "(down * stride, image, right * stride, down, right, channel)",
@@ -146,6 +146,57 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{TRAIN}::test_killed_at_any_point_it_resumes_to_the_same_bits"),
     ("data: the mean is not aligned with the crop", "data.py", "np.subtract(images[i][crop], mean[crop], out=view)",
      "np.subtract(images[i][crop], mean[:side, :side], out=view)", f"{DATA}::test_mean_is_cut_where_the_image_is"),
+    ("cuda: all weights on the first device", "nn/network.py", "layer.params[key] = device.put(layer.params[key])",
+     "layer.params[key] = self.devices[0].put(layer.params[key])",
+     f"{STRICT}::test_every_array_of_a_tower_is_on_its_device"),
+    ("cuda: resumed velocities on the first device", "nn/network.py",
+     "shares[t][name] = device.put(np.array(", "shares[t][name] = self.devices[0].put(np.array(",
+     f"{STRICT}::test_every_array_of_a_tower_is_on_its_device"),
+    ("cuda: the update under the first device", "nn/optim.py", "with network.devices[t], network.timed",
+     "with network.devices[0], network.timed", f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: a NumPy array among CuPy's, in the loss", "nn/loss.py", "right = z[xp.arange(len(z)), labels]",
+     "right = z[np.arange(len(z)), labels]", f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: a NumPy array among CuPy's, in LRN's plain form", "nn/lrn.py", "i = xp.arange(C)", "i = np.arange(C)",
+     f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: a NumPy function of CuPy's arrays", "nn/loss.py", "xp.log(xp.exp(z).sum(1))", "np.log(xp.exp(z).sum(1))",
+     f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: the exchange forgotten", "nn/network.py",
+     "received = [send(x, devices[s], devices[t]) for s, x in xs.items()]", "received = list(xs.values())",
+     f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: the exchange forgotten on the way back", "nn/network.py",
+     "own = [send(dy[..., start:start + width], devices[t], devices[s]) for t, dy in dys.items()]",
+     "own = [dy[..., start:start + width] for dy in dys.values()]", f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: the whole gradient sent back, not the tower's half", "nn/network.py",
+     "send(dy[..., start:start + width], devices[t], devices[s]) for",
+     "send(dy, devices[t], devices[s])[..., start:start + width] for",
+     f"{STRICT}::test_only_what_the_paper_says_crosses"),
+    ("cuda: sent before it is computed", "nn/device.py", "            self.await_event(computed)\n", "",
+     f"{STRICT}::test_send"),
+    ("cuda: overwritten while it is being sent", "nn/device.py", "        source.await_event(arrived)\n", "",
+     f"{STRICT}::test_send"),
+    ("cuda: a slice sent as if it were in order", "nn/device.py", "array = self.cupy.ascontiguousarray(array)\n",
+     "pass\n", f"{STRICT}::test_send"),
+    ("cuda: a step waits for its loss", "nn/network.py", "loss, cache = self.loss.forward(logits, first.put(labels))",
+     "loss, cache = self.loss.forward(logits, first.put(labels))\n            float(loss)",
+     f"{STRICT}::test_only_what_the_paper_says_crosses"),
+    ("feed: the host refills memory that is being copied", "nn/feed.py", "event.synchronize()", "pass",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: a copy overwrites what a step reads", "nn/feed.py", "device.copying.wait_event(free)", "pass",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: a step reads before the copy is done", "nn/feed.py", "device.await_event(event)", "pass",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: the first copy overwrites what the memory was used for before", "nn/feed.py",
+     "(labels, self.devices[:1]))]\n        self.used()", "(labels, self.devices[:1]))]\n        self.free = []",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: free before all is queued that reads it", "nn/feed.py",
+     "            yield slot.take()\n            slot.used()", "            slot.used()\n            yield slot.take()",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: its memory goes back while a copy is on its way", "nn/feed.py", "            device.wait()   ",
+     "            pass   ", f"{STRICT}::test_the_feed_takes_batches_of_any_size_and_leaves_nothing_behind"),
+    ("feed: the second tower gets the first one's images", "nn/feed.py", "[images[i] for i in self.towers]",
+     "[images[0] for i in self.towers]", f"{STRICT}::test_training_is_the_cpus"),
+    ("train: memory is not looked at", "train.py", "    expect_memory(network, options.batch_size)\n", "",
+     f"{STRICT}::test_too_little_memory_is_said_before_the_first_step"),
     ("data: validation images stay in the training set", "data.py", "for part in (held, ~held))",
      "for part in (held, held | ~held))", DATA)]
 
