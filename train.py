@@ -79,10 +79,10 @@ def make_parser():
     add("--augment", default=True, action=yes_or_no, help="random crops and mirror images (§ 4.1)")
     add("--seed", type=int, default=0, help="what every random draw follows from")
     add("--threads", type=int, help="of the processor (default: one per core)")
-    add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else "
-        "one; cuda:1: that one; cuda:0,cuda:1: these")
-    add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time of "
-        "every stage on each device, the bytes that cross, and the memory")
+    add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, "
+        "else one; cuda:1: that one; cuda:0,cuda:1: these")
+    add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time "
+        "of every stage on each device, the bytes that cross, and the memory")
     add("--save-every", type=float, default=300, metavar="SECONDS", help="between checkpoints within an epoch")
     add("--out", metavar="NAME", help="the run's folder in runs/ (default: MODEL-DATA)")
     add("--resume", metavar="RUN", help="go on with the run in this folder")
@@ -160,8 +160,8 @@ def expect_memory(network, batch_size):
         if device.memory():
             free, total = (size / 2**20 for size in device.memory())
             need = needs[device.name] / 2**20
-            expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} images "
-                                 f"needs about {need:,.0f} MiB more: choose a smaller --batch-size")
+            expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} "
+                                 f"images needs about {need:,.0f} MiB more: choose a smaller --batch-size")
 
 
 def error_rates(network, split, options, views):
@@ -181,7 +181,8 @@ def fetch(device, numbers):
     """Rows of numbers, each an array of no axes on `device` → rows of Python numbers, in one copy."""
     with device:
         xp = array_module(numbers[0][0])
-        return device.get(xp.stack([xp.stack([number.astype(np.float64) for number in row]) for row in numbers])).tolist()
+        rows = [xp.stack([number.astype(np.float64) for number in row]) for row in numbers]
+        return device.get(xp.stack(rows)).tolist()
 
 
 def learning_rate(options, rows, epochs):

@@ -1,4 +1,4 @@
-"""Batches to the devices while they compute (paper § 4.1: the next images are made on the CPU "computationally free")."""
+"""Batches to the devices while they compute (paper § 4.1: making the next ones is "computationally free")."""
 
 from itertools import cycle
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 def feed(batches, devices):
-    """Yield (images, labels) for each (images, labels) of NumPy arrays: images as a list with one array per tower, on its
-    device, and labels on the first device, where the loss is. On the CPU, the batches as they are.
+    """Yield (images, labels) for each (images, labels) of NumPy arrays: images as a list with one array per tower, on
+    its device, and labels on the first device, where the loss is. On the CPU, the batches as they are.
 
-    A batch goes from pinned memory, by a stream of its own, while the devices compute the step before. `batches` is closed
-    when this is, and an array that was given out may be overwritten after the next is asked for.
+    A batch goes from pinned memory, by a stream of its own, while the devices compute the step before. `batches` is
+    closed when this is, and an array that was given out may be overwritten after the next is asked for.
     """
     try:
         if devices[0].number is None:

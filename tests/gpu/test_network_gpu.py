@@ -1,4 +1,4 @@
-"""The towers on CUDA devices: the CPU's numbers, every array where it belongs, and nothing across but what § 3.2 says."""
+"""The towers on CUDA devices: the CPU's numbers, every array where it belongs, nothing across but what § 3.2 says."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,8 @@ def test_gradients_are_the_cpus(place, towers, options):
 def test_twenty_steps_give_the_cpus_losses(place, towers):
     """float32, dropout on. Rounding grows with the steps: 1e-5 at the end, where another mask or another order of the
     images changes the first digits."""
-    (losses, _), (expected, _) = (steps(SmallAlexNet(5, IMAGE, towers=towers, devices=d, **TINY)) for d in (place, "cpu"))
+    (losses, _), (expected, _) = (steps(SmallAlexNet(5, IMAGE, towers=towers, devices=d, **TINY))
+                                  for d in (place, "cpu"))
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
@@ -119,7 +120,8 @@ def test_traffic_is_what_the_paper_says(emucuda):
     sgd.step(gradients, 0.01)
     for device in network.devices:
         device.wait()
-    there = [(1, 0, 4 * N * n) for n in (21_632, 4_608, 2_048, 2_048)] + [(0, 1, 4 * N * n) for n in (21_632, 4_608, 2_048)]
+    there = [(1, 0, 4 * N * n) for n in (21_632, 4_608, 2_048, 2_048)]
+    there += [(0, 1, 4 * N * n) for n in (21_632, 4_608, 2_048)]
     back = [(target, source, n) for source, target, n in there]
     assert sorted(emucuda.copies()) == sorted(there + back)
 
@@ -304,7 +306,8 @@ def test_resumed_on_the_same_device_to_the_same_bits(folder):
 def test_profile_names_stages_devices_bytes_and_memory(folder, capsys):
     assert run("--epochs", "1", "--device", "cuda", "--profile", "2", "--out", "p") == 0
     out = capsys.readouterr().out
-    for text in ("tower 1, cuda", "conv1 … pool2 forward", "conv3 … pool5 backward", "SGD update", "bytes a step", "MiB in use"):
+    for text in ("tower 1, cuda", "conv1 … pool2 forward", "conv3 … pool5 backward", "SGD update", "bytes a step",
+                 "MiB in use"):
         assert text in out
 
 
