@@ -59,6 +59,13 @@ class Trained(NamedTuple):
         """images (n, size, size, C) uint8 → (n, F): what the last layer sees of the central view."""
         return self.network.features(next(iter(self.views(images))))
 
+    def grouped(self):
+        """The same net as one tower with groups, which equals two: for what goes through it layer by layer."""
+        if len(self.network.towers) == 1:
+            return self
+        return rebuild(self.name, self.facts() | dict(options=self.options | dict(towers=1)), self.network.weights(),
+                       self.mean, self.network.workers.threads)
+
     def facts(self):
         """What rebuild needs besides the arrays; JSON can hold it."""
         return dict(model=self.model, options=self.options, classes=self.classes, side=self.side,
@@ -77,8 +84,9 @@ def read(path, threads=None, devices=None):
     return rebuild(path, facts["use"], arrays.get("weights", {}), arrays["use"]["mean"], threads, devices)
 
 
-def rebuild(path, facts, weights, mean, threads=None, devices=None):
+def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None):
     """The Trained that `facts` (as Trained.facts gives them), weights {"conv1.W": array, …} and the mean image describe.
+    convert: for weights laid otherwise, a function of (network, weights) that checks their shapes and turns them.
 
     They may be a stranger's: everything is looked at before it is used, and the net is made of zeros, which take no
     memory, until the weights have proved to be all there and of its shapes. Raises CheckpointError, naming `path` and
@@ -110,14 +118,15 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None):
            f"found scale {facts.get('scale')!r:.80}, expected a number, or one for each of {mean.shape[2]} channels")
     source, seed = facts.get("source"), facts.get("seed", 0)
     expect(isinstance(source, str | None) and isinstance(seed, int) and seed >= 0, "its source or seed is none")
-    for name, array in weights.items():
-        with np.errstate(over="ignore"):                        # float64 beyond float32 becomes infinite, and is found
-            expect(array.dtype.kind == "f" and np.isfinite(array.astype(np.float32)).all(),
-                   f"{name} ({array.dtype}) holds what is not a finite number")
     try:
         network = MODELS[model](len(classes), (side, side, mean.shape[2]), **options, init=None, threads=threads,
                                 devices=devices)
-        network.load_weights(weights)
-    except (ValueError, TypeError, MemoryError, OverflowError, ZeroDivisionError) as error:     # of options that make no net
+        weights = convert(network, weights) if convert else weights
+        with np.errstate(over="ignore"):                        # float64 beyond float32 becomes infinite, and is found
+            network.load_weights(weights)
+    except (ValueError, TypeError, MemoryError, OverflowError, ZeroDivisionError) as error:     # options that make no net
         raise CheckpointError(f"{path} holds no net of this program: {error}") from None
+    for name, array in network.weights().items():
+        expect(weights[name].dtype.kind == "f" and np.isfinite(array).all(),
+               f"{name} ({weights[name].dtype}) holds what is no finite floating-point number")
     return Trained(str(path), network, classes, mean.astype(np.float32), scale, model, options, source, seed)
