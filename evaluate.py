@@ -272,7 +272,7 @@ def find(places):
 
 
 def photograph(file, net):
-    """(the image as a net takes it, (size, size, C) uint8; as a person sees it, (H, W, 3)).
+    """(the image as a net takes it, (size, size, C) uint8; the same square for a person, (H, H, 3)).
 
     Turned as its EXIF orientation says, unlike a training set's images (data.py): a telephone's photograph would lie on
     its side. Raises an exception for what is no image; one of over 89 million pixels is not decoded.
@@ -283,9 +283,8 @@ def photograph(file, net):
                f"most {Image.MAX_IMAGE_PIXELS:,}")
         expect(image.mode[0] not in "IF", f"{image.mode} pixels, expected 8 bits a channel")
         image = ImageOps.exif_transpose(image)
-        shown = image.convert("RGB")
-        shown.thumbnail((400, 400))
-        return data.prepare(image, net.size, net.channels), np.asarray(shown)
+        shown = data.prepare(image, min(400, *image.size), 3)
+        return data.prepare(image, net.size, net.channels), shown
 
 
 def photographs(options, net):
@@ -321,7 +320,9 @@ def classify(options):
             print(f"  {p:6.1%}  {'█' * round(30 * p):30}  {label}")
         answers.append(answer | dict(image=shown, truth=None, title=Path(name).name))
     out = folder(options) / "classified.png"
-    figures.draw_classified(answers[:24], out)
+    note = (f"Central squares of the photographs, as the net sees them, and the {options.top} likeliest of its "
+            f"{len(net.classes)} classes. {net.name}, " + ("mean of ten views." if options.views == 10 else "one view."))
+    figures.draw_classified(answers[:24], out, note)
     print(f"drawn: {out}" + (f", the first 24 of {len(answers)}" if len(answers) > 24 else ""))
     return 1 if broken else 0
 
@@ -484,6 +485,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         return options.function(options) or 0
+    except BrokenPipeError:                                 # evaluate.py … | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (UserError, data.DataError, CheckpointError, OSError, ValueError, MemoryError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 1

@@ -82,18 +82,19 @@ def draw_curves_together(runs, path):
     save(figure, path)
 
 
-def draw_classified(answers, path):
+def draw_classified(answers, path, note):
     """Figure 4, left: photographs, and under each the classes that the net thinks most likely, as bars.
 
-    answers: dicts with image (H, W, 3) uint8, names and probabilities of the best classes, and truth: the name of the
+    note: what net, and how it looked at them. answers: dicts with image (H, W, C) uint8, names and probabilities of the best classes, and truth: the name of the
     right one, or None where nobody knows.
     """
     columns = min(4, len(answers))
     rows = -(-len(answers) // columns)
-    figure = plt.figure(figsize=(2.5 * columns, 3.9 * rows + 0.3), layout="constrained")
-    for cell, answer in zip(figure.subfigures(rows, columns, squeeze=False).flat, answers):
+    figure = plt.figure(figsize=(2.5 * columns, 4.0 * rows + 0.4), layout="constrained")
+    body, last = figure.subfigures(2, 1, height_ratios=(4.0 * rows, 0.4))
+    for cell, answer in zip(body.subfigures(rows, columns, squeeze=False).flat, answers):
         top, bottom = cell.subplots(2, 1, height_ratios=(2.2, 1.5))
-        top.imshow(answer["image"], interpolation="antialiased")
+        top.imshow(answer["image"].squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
         top.set_title(shortened(answer["truth"] or answer["title"], 30), fontsize=9)
         top.axis("off")
         places = range(len(answer["names"]))
@@ -109,18 +110,19 @@ def draw_classified(answers, path):
         bottom.invert_yaxis()
         bottom.spines[["top", "right"]].set_visible(False)
     if any(answer["truth"] is not None for answer in answers):
-        caption(figure, "Title: the right class. Its bar is blue and its name bold, if it is among the first five.")
+        note += " Title: the right class; its bar is blue and its name bold, if it is among these."
+    caption(figure, note, last)
     save(figure, path)
 
 
 def draw_neighbours(rows, path, shown=6):
     """Figure 4, right: images, and the training images nearest to each: in the features that the last layer sees, and
     in pixels. rows: dicts with image, title, and features and pixels: [(image, title, distance, same class?), …]."""
-    blank = 0.35                                                                    # columns between the blocks
+    blank, height = 0.35, 1.05 * len(rows) + 0.85           # in columns, between the blocks; in inches
     figure, panels = plt.subplots(
-        len(rows), 2 * shown + 3, figsize=((2 * shown + 1 + 2 * blank) * 0.86, 1.12 * len(rows) + 0.8), squeeze=False,
-        gridspec_kw=dict(width_ratios=[1, blank, *[1] * shown, blank, *[1] * shown], wspace=0.08, hspace=0.42, left=0.01,
-                         right=0.99, top=1 - 0.42 / (1.12 * len(rows) + 0.8), bottom=0.45 / (1.12 * len(rows) + 0.8)))
+        len(rows), 2 * shown + 3, figsize=((2 * shown + 1 + 2 * blank) * 0.86, height), squeeze=False,
+        gridspec_kw=dict(width_ratios=[1, blank, *[1] * shown, blank, *[1] * shown], wspace=0.08, hspace=0.3, left=0.01,
+                         right=0.99, top=1 - 0.5 / height, bottom=0.35 / height))
     for axes in panels.flat:
         axes.axis("off")
     for row, line in zip(rows, panels):
@@ -128,11 +130,11 @@ def draw_neighbours(rows, path, shown=6):
         for block, first in (row["features"], 2), (row["pixels"], 3 + shown):
             for axes, (image, title, distance, same) in zip(line[first:], block[:shown]):
                 picture(axes, image, title if same else f"× {title}", BLACK if same is not False else WRONG)
-    for column, text in (0, "image"), (2, "nearest in the last hidden layer's features →"), (3 + shown,
-                                                                                           "nearest in pixels →"):
-        panels[0, column].set_title(text, fontsize=9, fontweight="bold", loc="left", pad=16)
+    for column, text in ((0, "image"), (2, "nearest in the last hidden layer's features →"),
+                         (3 + shown, "nearest in pixels →")):
+        figure.text(panels[0, column].get_position().x0, 1 - 0.22 / height, text, fontsize=9, fontweight="bold")
     caption(figure, "Nearest first, by Euclidean distance, among the training images. ×: of another class than the image "
-                    "on the left.", constrained=False)
+                    "on the left.", figure)
     save(figure, path)
 
 
@@ -146,8 +148,9 @@ def draw_activations(image, layers, answer, path, shown=12):
     draw_classified, without image."""
     maps = [(name, x) for name, x in layers if x.ndim == 3]
     features = [(name, x) for name, x in layers if x.ndim == 1]
-    figure = plt.figure(figsize=(10, 1.02 * len(maps) + 0.75 * len(features) + 2.2), layout="constrained")
-    lines = figure.subfigures(1 + len(layers), 1, height_ratios=[1.9, *[1.02] * len(maps), *[0.75] * len(features)])
+    heights = [1.9, *[1.02] * len(maps), *[0.75] * len(features), 0.25]             # inches
+    figure = plt.figure(figsize=(10, sum(heights)), layout="constrained")
+    *lines, last = figure.subfigures(len(heights), 1, height_ratios=heights)
     left, right = lines[0].subplots(1, 2, width_ratios=(1, 2.4))
     left.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
     left.set_title("what the net is given", fontsize=9)
@@ -163,10 +166,13 @@ def draw_activations(image, layers, answer, path, shown=12):
         line.suptitle(f"{name}: {x.shape[2]} maps of {x.shape[0]}×{x.shape[1]}, the {len(strongest)} strongest; black 0, "
                       f"white {x.max():.3g}; {np.mean(x > 0):.0%} of all numbers above 0", fontsize=8, x=0.01, ha="left")
         for axes, k in zip(line.subplots(1, shown).flat, [*strongest, *[None] * shown]):
-            axes.axis("off")
-            if k is not None:
+            if k is None:
+                axes.axis("off")
+            else:
                 axes.imshow(x[..., k], cmap="gray", vmin=min(0, x.min()), vmax=max(x.max(), 1e-12),
                             interpolation="nearest")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set(color="0.5", linewidth=0.5)
     for line, (name, x) in zip(lines[1 + len(maps):], features):
         axes = line.subplots()
         axes.bar(np.arange(len(x)), x, width=1.0, color=BLACK, linewidth=0)
@@ -174,6 +180,7 @@ def draw_activations(image, layers, answer, path, shown=12):
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
         line.suptitle(f"{name}: {len(x)} neurons, {np.mean(x > 0):.0%} above 0", fontsize=8, x=0.01, ha="left")
+    caption(figure, "Names as in alexnet.py. All maps of a row have one scale of greys; strongest: by their mean.", last)
     save(figure, path)
 
 
@@ -185,7 +192,7 @@ def draw_confusions(counts, names, path):
     figure, axes = plt.subplots(figsize=(side, side * 0.92), layout="constrained")
     shades = axes.imshow(share, cmap="Greys", vmin=0, vmax=100)
     for (i, j), value in np.ndenumerate(share):
-        if value >= 0.5:
+        if value >= 1:
             axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7, color="white" if value > 50 else "black")
     labels = [shortened(name, 16) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=45, ha="right", fontsize=8)
@@ -199,13 +206,13 @@ def shortened(text, length):
     return text if len(text) <= length else text[:length - 1] + "…"
 
 
-def caption(figure, text, constrained=True):
-    """What the picture shows, under it, as wide as it is."""
+def caption(figure, text, place=None):
+    """What the picture shows, under it, as wide as it is; place: the part of the figure kept free for it, if any."""
     text = textwrap.fill(text, int(figure.get_size_inches()[0] * 16))
-    if constrained:
-        figure.supxlabel(text, fontsize=8, x=0.01, ha="left")
+    if place:
+        place.text(0.01, 0.01, text, fontsize=8, va="bottom")
     else:
-        figure.text(0.01, 0.01, text, fontsize=8)
+        figure.supxlabel(text, fontsize=8, x=0.01, ha="left")
 
 
 def save(figure, path):
