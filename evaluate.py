@@ -1,7 +1,7 @@
 """What a trained net is worth, and what it sees (paper § 6).
 
     python evaluate.py RUN_OR_WEIGHTS … [--data …]      error rates; several named together are an ensemble
-    python evaluate.py classify PHOTO …                 the five likeliest classes, with bars (Figure 4, left)
+    python evaluate.py classify [PHOTO …]               the five likeliest classes, with bars (Figure 4, left)
     python evaluate.py filters                          the first layer's kernels, tower by tower (Figure 3)
     python evaluate.py activations PHOTO                what each layer makes of a photograph
     python evaluate.py neighbours [PHOTO …]             the nearest training images, by features and by pixels (Figure 4)
@@ -80,13 +80,20 @@ def make_parser():
             "(default: what the net was trained on)")
         add("--split", default="test", choices=("test", "validation", "train"), help="which of its images (default: test)")
 
+    def photos(add, what):
+        add("photos", nargs="*", metavar="PHOTO", help=f"images {what}: files, folders of them, - for one from standard "
+            "input (default: some of --split)")
+        add("--count", type=int, default=8, metavar="N", help="images taken from --split (default: 8)")
+        add("--seed", type=int, default=0, help="what their choice follows from")
+
     add = command(errors, "errors", "top-1 and top-5 error with one view and with ten, of each net and of all together")
     add("weights", nargs="+", metavar="RUN_OR_WEIGHTS")
     images(add)
     net(add, weights=False)
 
     add = command(classify, "classify", "the likeliest classes of photographs, with bars")
-    add("photos", nargs="+", metavar="PHOTO", help="an image, a folder of images, or - for one from standard input")
+    photos(add, "to classify")
+    images(add)
     add("--views", type=int, choices=(1, 10), default=10, help="views averaged (§ 4.1; default: 10)")
     add("--top", type=int, default=5, metavar="K", help="classes shown (default: 5)")
     net(add)
@@ -100,9 +107,7 @@ def make_parser():
     net(add)
 
     add = command(neighbours, "neighbours", "the nearest training images, by features and by pixels")
-    add("photos", nargs="*", metavar="PHOTO", help="images to find neighbours of (default: some of --split)")
-    add("--count", type=int, default=8, metavar="N", help="images taken from --split (default: 8)")
-    add("--seed", type=int, default=0, help="what their choice follows from")
+    photos(add, "to find neighbours of")
     images(add)
     net(add)
 
@@ -302,6 +307,21 @@ def photographs(options, net):
     return found, broken
 
 
+def examples(options, net):
+    """(names, images as the net takes them, what to show, the classes where known, how many were broken): the photographs
+    that are named, or some images of the split."""
+    if options.photos:
+        found, broken = photographs(options, net)
+        names, prepared, shown = zip(*found)
+        return [Path(name).name for name in names], np.stack(prepared), shown, [None] * len(names), broken
+    expect(options.count >= 1, f"--count must be at least 1, got {options.count}")
+    pictures, split = images_for(net, options)
+    rng = np.random.default_rng(options.seed)
+    chosen = np.sort(rng.choice(len(split.labels), min(len(split.labels), options.count), replace=False))
+    truths = [pictures.classes[label] for label in split.labels[chosen]]
+    return [f"{options.split} image {i}" for i in chosen], split.images[chosen], split.images[chosen], truths, 0
+
+
 def best(net, p, top):
     """dict of the names and probabilities of the `top` likeliest classes of p (classes,), for figures.py."""
     order = np.argsort(-p, kind="stable")[:top]
@@ -311,17 +331,17 @@ def best(net, p, top):
 def classify(options):
     expect(options.top >= 1, f"--top must be at least 1, got {options.top}")
     net = load_net(options.weights, options)
-    found, broken = photographs(options, net)
+    names, images, shown, truths, broken = examples(options, net)
     answers = []
-    for name, image, shown in found:
+    for name, image, square, truth in zip(names, images, shown, truths):
         answer = best(net, net.predict(image[None], options.views)[0], options.top)
-        print(name)
+        print(name + (f": {title(truth)}" if truth else ""))
         for label, p in zip(answer["names"], answer["probabilities"]):
             print(f"  {p:6.1%}  {'█' * round(30 * p):30}  {label}")
-        answers.append(answer | dict(image=shown, truth=None, title=Path(name).name))
+        answers.append(answer | dict(image=square, truth=truth and title(truth), title=name))
     out = folder(options) / "classified.png"
-    note = (f"Central squares of the photographs, as the net sees them, and the {options.top} likeliest of its "
-            f"{len(net.classes)} classes. {net.name}, " + ("mean of ten views." if options.views == 10 else "one view."))
+    note = (f"Images as the net takes them, the central square, and the {options.top} likeliest of its {len(net.classes)} "
+            f"classes: {net.name}, " + ("mean of ten views." if options.views == 10 else "one view."))
     figures.draw_classified(answers[:24], out, note)
     print(f"drawn: {out}" + (f", the first 24 of {len(answers)}" if len(answers) > 24 else ""))
     return 1 if broken else 0
@@ -398,39 +418,31 @@ def nearest(queries, rows, count, size=1024):
 
 
 def neighbours(options):
-    expect(options.count >= 1, f"--count must be at least 1, got {options.count}")
     net = load_net(options.weights, options)
-    pictures, split = images_for(net, options)
-    train, out = pictures.train, folder(options)
-    if options.photos:
-        found, _ = photographs(options, net)
-        queries, labels = np.stack([image for _, image, _ in found]), [None] * len(found)
-        names = [Path(name).name for name, _, _ in found]
-    else:
-        rng = np.random.default_rng(options.seed)
-        chosen = np.sort(rng.choice(len(split.labels), min(len(split.labels), options.count), replace=False))
-        queries, labels = split.images[chosen], split.labels[chosen]
-        names = [title(pictures.classes[label]) for label in labels]
+    names, queries, _, truths, broken = examples(options, net)
+    pictures, train = images_for(net, options, "train")
+    out = folder(options)
     index = feature_index(net, train, out, options.batch_size)
     by_features = nearest(net.features(queries), index, NEAREST)
     by_pixels = nearest(queries.reshape(len(queries), -1).astype(np.float32), train.images, NEAREST, size=256)
 
     def listed(found, i):
-        return [(train.images[n], title(pictures.classes[train.labels[n]]), float(distance),
-                 None if labels[i] is None else bool(train.labels[n] == labels[i]))
-                for distance, n in zip(found[0][i], found[1][i])]
+        of = [pictures.classes[train.labels[n]] for n in found[1][i]]
+        return [(train.images[n], title(name), float(distance), name == truths[i] if truths[i] else None)
+                for n, name, distance in zip(found[1][i], of, found[0][i])]
 
-    rows = [dict(image=queries[i], title=name, features=listed(by_features, i), pixels=listed(by_pixels, i))
-            for i, name in enumerate(names)]
+    rows = [dict(image=queries[i], title=title(truths[i]) if truths[i] else name, features=listed(by_features, i),
+                 pixels=listed(by_pixels, i)) for i, name in enumerate(names)]
     figures.draw_neighbours(rows, out / "neighbours.png", NEAREST)
     for row in rows:
         print(f"{row['title']}: nearest by features {', '.join(label for _, label, *_ in row['features'])}; by pixels "
               f"{', '.join(label for _, label, *_ in row['pixels'])}")
-    if not options.photos:
+    if truths[0]:
         same = {key: np.mean([same for row in rows for *_, same in row[key]]) for key in ("features", "pixels")}
         print(f"of the image's own class: {same['features']:.0%} of the nearest by features, {same['pixels']:.0%} by "
               f"pixels ({len(rows)} images, {NEAREST} neighbours each)")
     print(f"drawn: {out}/neighbours.png")
+    return 1 if broken else 0
 
 
 # Runs and files ------------------------------------------------------------------------------------------------------

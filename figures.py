@@ -88,7 +88,7 @@ def draw_classified(answers, path, note):
     note: what net, and how it looked at them. answers: dicts with image (H, W, C) uint8, names and probabilities of the best classes, and truth: the name of the
     right one, or None where nobody knows.
     """
-    columns = min(4, len(answers))
+    columns = min(4 if len(answers) % 4 == 0 else 5, len(answers))
     rows = -(-len(answers) // columns)
     figure = plt.figure(figsize=(2.5 * columns, 4.0 * rows + 0.4), layout="constrained")
     body, last = figure.subfigures(2, 1, height_ratios=(4.0 * rows, 0.4))

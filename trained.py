@@ -111,7 +111,8 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
     expect(isinstance(side, int) and 1 <= side <= len(mean), f"found views of {side!r:.80} pixels a side, expected 1 to "
            f"{len(mean)}")
     try:
-        scale = np.array(facts.get("scale"), np.float32)
+        with np.errstate(over="ignore"):
+            scale = np.array(facts.get("scale"), np.float32)
     except (TypeError, ValueError, OverflowError):
         scale = np.array(np.nan)
     expect(scale.shape in ((), mean.shape[2:]) and np.isfinite(scale).all(),

@@ -174,6 +174,7 @@ def expect_graph(path, nodes, network):
             for key in values | given:
                 a, b = values.get(key), given.get(key)
                 if not (a == b or isinstance(a, float) and isinstance(b, float) and np.isclose(a, b, rtol=1e-6, atol=0)):
+                    a, b = (f"{value:.6g}" if isinstance(value, float) else value for value in (a, b))
                     raise CheckpointError(f"{path} is not bvlc_alexnet: found {key} {b} at {name}, expected {a}")
         before = outputs[0]
 

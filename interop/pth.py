@@ -40,7 +40,9 @@ TABLE = {
 def read(path):
     """{name: array} of a state dict. Raises ValueError, or whatever damaged bytes raise."""
     with open(path, "rb") as file:
-        state, storages = (read_zip if zipfile.is_zipfile(file) else read_old)(file)
+        reader = read_zip if zipfile.is_zipfile(file) else read_old
+        file.seek(0)                                        # is_zipfile has looked at the end
+        state, storages = reader(file)
     if not isinstance(state, dict) or not all(isinstance(name, str) and isinstance(tensor, Tensor)
                                               for name, tensor in state.items()):
         raise ValueError("it holds no table of tensors: expected a state dict")
