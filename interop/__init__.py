@@ -21,6 +21,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nn import CheckpointError
+from nn.checkpoint import in_short
 from trained import read
 
 READERS = {".onnx": "onnx_model", ".caffemodel": "caffe", ".pth": "pth", ".pt": "pth", ".safetensors":
@@ -45,5 +46,5 @@ def load(path, threads=None, devices=None):
     except FileNotFoundError:
         raise CheckpointError(f"found no file {path}: name one that is there") from None
     except Exception as error:                              # damaged bytes can raise anything
-        raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error}): expected a whole "
-                              f"{path.suffix} file of an AlexNet, fetch it again") from error
+        raise CheckpointError(f"{path} cannot be read ({in_short(error)}): expected a whole {path.suffix} file of an "
+                              "AlexNet, fetch it again") from error

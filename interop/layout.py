@@ -8,7 +8,7 @@
 
 import numpy as np
 
-from nn import CheckpointError, Flatten, Linear
+from nn import Flatten, Linear
 
 
 def maps_into_features(network):
@@ -47,7 +47,7 @@ def channels_first(network):
 
 
 def channels_last(network, tensors):
-    """The inverse: weights for network.load_weights. Raises CheckpointError that names each tensor which does not fit."""
+    """The inverse: weights for network.load_weights. Raises ValueError that names each tensor which does not fit."""
     shapes, misfits, weights = whole_shapes(network), [], {}
     for name, shape in shapes.items():
         order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)]
@@ -63,7 +63,7 @@ def channels_last(network, tensors):
     misfits += [f"{name} is unknown" for name in tensors.keys() - {there(name) for name in shapes}]
     if misfits:
         more = f" and {len(misfits) - 8} more" if len(misfits) > 8 else ""
-        raise CheckpointError(f"these are not this net's weights: {'; '.join(sorted(misfits)[:8])}{more}")
+        raise ValueError(f"{'; '.join(sorted(misfits)[:8])}{more}")
     first, (P, Q, C) = maps_into_features(network)
     W = weights[f"{first}.W"]
     weights[f"{first}.W"] = W.reshape(C, P, Q, -1).transpose(1, 2, 0, 3).reshape(W.shape)

@@ -43,8 +43,14 @@ def load_checkpoint(path):
     except FileNotFoundError:
         raise CheckpointError(f"found no checkpoint at {path}: name a run that train.py has written") from None
     except Exception as error:                              # damaged bytes can raise anything
-        raise CheckpointError(f"{path} is not a whole checkpoint ({type(error).__name__}: {error}): expected an .npz "
-                              "file written by train.py, use another one") from error
+        raise CheckpointError(f"{path} is not a whole checkpoint ({in_short(error)}): expected an .npz file written by "
+                              "train.py, use another one") from error
+
+
+def in_short(error):
+    """An exception in a line: what it says, and its type where that says more."""
+    text = " ".join(str(error).split())[:600]
+    return text if text and isinstance(error, ValueError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def stored_members(file):
