@@ -3,7 +3,7 @@
     python benchmarks/ablations.py                      3 seeds, 3,000 images, 12 epochs: about 20 minutes on two cores
     python benchmarks/ablations.py --images 0 --epochs 30 --seeds 5     all images, long: half a day
     python benchmarks/ablations.py --only lrn pooling --seeds 1         some of it
-    python benchmarks/ablations.py --fast               one epoch of 300 images: does it run?
+    python benchmarks/ablations.py --fast               one epoch of 300 images, tested on 100: does it run?
 
 Every row is `python train.py` with one option more, and a seed; each seed gives initial values, order, views and the
 images held out. A run that is there is not made again: interrupted, the command goes on where it stopped, and with more
@@ -51,9 +51,9 @@ ENSEMBLE = "2.6 / 1.8: five nets against one (§ 6, Table 2)"
 COLUMNS = ("ablation", "seed", "images", "epochs", "one_top1", "one_top5", "ten_top1", "ten_top5", "seconds")
 
 
-def subset(source, images, folder):
-    """The path of an .npz with `images` of a source's training images, always the same, and all of its test images; 0: the
-    source itself."""
+def subset(source, images, test, folder):
+    """The path of an .npz with `images` of a source's training images, always the same, and `test` of its test images
+    (None: all); images 0: the source itself."""
     if not images:
         return str(Path(source).resolve()) if Path(source).exists() else source     # train.py runs elsewhere
     path = folder / f"data-{images}.npz"
@@ -61,7 +61,7 @@ def subset(source, images, folder):
         pictures = data.load(source, holdout=0.001)
         chosen = np.random.default_rng(0).permutation(len(pictures.train.labels))[:images]
         np.savez(path, x_train=pictures.train.images[chosen], y_train=pictures.train.labels[chosen],
-                 x_test=pictures.test.images, y_test=pictures.test.labels, classes=np.array(pictures.classes))
+                 x_test=pictures.test.images[:test], y_test=pictures.test.labels[:test], classes=np.array(pictures.classes))
     return str(path.resolve())
 
 
@@ -138,7 +138,7 @@ def main(arguments=None):
     add("--jobs", type=int, default=2, help="runs at a time (default: 2)")
     add("--threads", type=int, default=1, help="of each run (default: 1)")
     add("--out", default="ablations", metavar="FOLDER", help="(default: ablations)")
-    add("--fast", action="store_true", help="one epoch of 300 images")
+    add("--fast", action="store_true", help="one epoch of 300 images, tested on 100")
     options = parser.parse_args(arguments)
     if options.fast:
         options.images, options.epochs = 300, 1
@@ -150,7 +150,7 @@ def main(arguments=None):
                  f"{json.dumps(settings)}: choose another --out")
     write_text(kept, json.dumps(settings) + "\n")
     try:
-        source = subset(options.data, options.images, folder)
+        source = subset(options.data, options.images, 100 if options.fast else None, folder)
         names = ["whole", *(name for name in ABLATIONS if name in (options.only or ABLATIONS) and name != "whole")]
         todo, rows = [(name, seed) for seed in range(options.seeds) for name in names], []
         with ThreadPoolExecutor(options.jobs) as pool:

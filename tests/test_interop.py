@@ -20,7 +20,7 @@ from interop import load
 from interop.layout import channels_first
 from interop.npy import read as read_npy
 from interop.protobuf import integers, message
-from interop.pth import read as read_pth
+from interop.pth import Tensor, read as read_pth, resolve
 from interop.published import BVLC, TORCHVISION, imagenet_classes, title
 from nn import CheckpointError, save_checkpoint
 from trained import read, rebuild
@@ -443,6 +443,15 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch, kind):
     if kind in ("zip", "old", "npy"):
         with pytest.raises(CheckpointError, match="asks for (posix|nt).system, which weights do not need"):
             load(path)
+
+
+@pytest.mark.parametrize("tensor", [((0,), 5, (2,), (1,)), ((0,), 0, (3, 3), (3, 1)), ((0,), 0, (2,), (1 << 39,)),
+                                    ((0,), -1, (2,), (1,)), ((0,), 0, (2,), (-1,)), ((0,), 0, (2, 2), (1,))])
+def test_a_tensor_outside_its_storage_is_refused(tensor):
+    """It would be memory of this process."""
+    _, offset, size, stride = tensor
+    with pytest.raises(ValueError, match="a tensor"):
+        resolve(Tensor(("<f4", "0", 6), offset, size, stride), {"0": bytes(24)})
 
 
 def test_a_foreign_state_dict_is_named(tmp_path):
