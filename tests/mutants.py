@@ -111,7 +111,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("layout: fc6 counted map by map", "interop/layout.py", "W.reshape(C, P, Q, -1).transpose(1, 2, 0, 3).reshape(W.shape)",
      "W", f"{INTEROP}::test_an_exported_net_comes_back_to_the_bit"),
     ("layout: a shape is not checked", "interop/layout.py", "elif array.shape != expected:", "elif False:",
-     f"{INTEROP}::test_a_foreign_state_dict_is_named"),
+     f"{INTEROP}::test_a_tensor_of_another_shape_is_named"),
     ("pth: a tensor may lie outside its storage", "interop/pth.py", "math.prod(size) and last >= count", "False",
      f"{INTEROP}::test_a_tensor_outside_its_storage_is_refused"),
     ("pth: the offset is forgotten", "interop/pth.py", "as_strided(numbers[offset:]", "as_strided(numbers[0:]",

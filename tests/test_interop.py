@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -17,7 +18,7 @@ import pytest
 import data
 from alexnet import MODELS
 from interop import load
-from interop.layout import channels_first
+from interop.layout import channels_first, channels_last
 from interop.npy import read as read_npy
 from interop.protobuf import integers, message
 from interop.pth import Tensor, read as read_pth, resolve
@@ -548,6 +549,17 @@ def test_an_exported_safetensors_file_in_pytorch(tmp_path):
         x = F.relu(F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"]))
     found = F.linear(x, w["fc8.weight"], w["fc8.bias"]).softmax(1).numpy()
     assert difference(found, net.predict(images_)) < 1e-5
+
+
+@pytest.mark.parametrize("name, shape", [("fc8.weight", (512, 5)), ("conv3.weight", (64, 48, 9)), ("conv1.bias", (4, 4))])
+def test_a_tensor_of_another_shape_is_named(name, shape):
+    """Also where it has as many numbers."""
+    network = small().network
+    tensors = channels_first(network)
+    expected = tensors[name].shape
+    tensors[name] = tensors[name].reshape(shape)
+    with pytest.raises(ValueError, match=re.escape(f"{name} is {shape}, expected {expected}")):
+        channels_last(network, tensors)
 
 
 def test_classes_and_their_names():
