@@ -37,7 +37,8 @@ def load(path, threads=None, devices=None):
     if path.is_dir() or path.suffix == ".npz":
         return read(path, threads, devices)
     if path.suffix not in READERS:
-        raise CheckpointError(f"found {path}, expected a run's folder or a file ending in .npz, {', '.join(READERS)}")
+        found = f"{path} is of another kind" if path.exists() else f"found no {path}"
+        raise CheckpointError(f"{found}: expected a run's folder or a file ending in .npz, {', '.join(READERS)}")
     reader = import_module(f"interop.{READERS[path.suffix]}")
     try:
         return reader.load(path, threads, devices)

@@ -1,4 +1,4 @@
-"""The published AlexNets: which net each is, and how it wants its images (details: PAPER § 3.5 and § 4.1 beside each).
+"""The published AlexNets: which net each is, and how it wants its images.
 
 All were trained on ILSVRC-2012 with 1000 classes in the order of their wnids. None is the paper's net to the letter.
 """

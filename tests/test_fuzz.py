@@ -15,7 +15,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -44,7 +43,6 @@ def whole_files(folder):
     export(net, folder / "own.safetensors")
     names = ["own.npz", "own.safetensors"]
     try:
-        import onnx
         from interop.onnx_model import export as export_onnx
         export_onnx(net, folder / "own.onnx")
         names.append("own.onnx")
@@ -280,7 +278,6 @@ def main(first, count):
             name, data, how = spoiled(number, files)
             path = Path(folder, f"case{number}-{name}")
             path.write_bytes(data)
-            began = time.monotonic()
             child = os.fork()
             if not child:
                 status = 1
