@@ -136,12 +136,20 @@ COLUMNS = ("epoch", "lr", "train_loss", "train_top1", "train_top5", "val_loss", 
            "images_per_second", "seconds_waiting")
 
 
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
+                "inverted_dropout")
+INITIAL = ("init", "bias")
+
+
+def given(options, names):
+    """{name: value} of the options that were given."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
 def build(options, pictures, side):
     """The network that the options ask for."""
     make = MODELS[options.model]
-    alternatives = {name: getattr(options, name) for name in (
-        "towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
-        "inverted_dropout", "init", "bias") if getattr(options, name) is not None}
+    alternatives = given(options, ALTERNATIVES + INITIAL)
     known = inspect.signature(make).parameters
     unknown = [f"--{name.replace('_', '-')}" for name in alternatives if name not in known and "options" not in known]
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
@@ -213,6 +221,8 @@ def train(options, resume):
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
     identity = dict(data=pictures.name, images=count, classes=len(pictures.classes))
+    use = dict(model=options.model, options=given(options, ALTERNATIVES), classes=pictures.classes, side=side,
+               scale=options.scale, source=options.data, seed=options.seed)         # with the mean: see trained.py
 
     # Where the run stands: complete epochs in `rows`; in the present one, batches done, and the sums of loss, top-1
     # and top-5 errors over them. Every random draw follows from the seed and these numbers.
@@ -306,7 +316,8 @@ def train(options, resume):
               "{seconds_waiting:.1f} s".format(**rows[-1]))
         batch, sums = 0, [0.0, 0, 0]
         if rows[-1]["val_top1"] == min(row["val_top1"] for row in rows):
-            save_checkpoint(folder / "best.npz", dict(identity=identity, epoch=epoch + 1), weights=network.weights())
+            save_checkpoint(folder / "best.npz", dict(identity=identity, epoch=epoch + 1, use=use),
+                            weights=network.weights(), use={"mean": mean})
         saved = save()
         write_text(folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [COLUMNS, *(
             row.values() for row in rows)]))

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, KERNELS, STRICT = (
-    f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "kernels", "strict_network"))
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, KERNELS, STRICT, INTEROP, EVALUATE = (f"tests/test_{name}.py" for name in (
+    "layers", "network", "learning", "train", "data", "kernels", "strict_network", "interop", "evaluate"))
 
 MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("conv: stride ignored going right", "nn/conv.py", "(down * stride, image, right * stride, down, right, channel)",
@@ -138,8 +138,43 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      "os.rename(temporary, path + '.new')", f"{LEARNING}::test_a_checkpoint_comes_back_to_the_bit"),
     ("checkpoint: renamed before it is on the disk", "nn/checkpoint.py", "            os.fsync(file.fileno())\n", "",
      f"{LEARNING}::test_a_checkpoint_is_on_the_disk_before_it_takes_the_old_ones_name"),
-    ("checkpoint: pickles are run", "nn/checkpoint.py", "np.load(path, allow_pickle=False)",
-     "np.load(path, allow_pickle=True)", f"{LEARNING}::test_files_that_are_no_checkpoint"),
+    ("checkpoint: compressed archives are read", "nn/checkpoint.py", "member.compress_type != zipfile.ZIP_STORED",
+     "False", f"{INTEROP}::test_an_archive_that_unfolds_is_refused"),
+    ("pickles: names are looked up in Python", "interop/pickles.py", "return self.allowed[f\"{module}.{name}\"]",
+     "return super().find_class(module, name)", f"{INTEROP}::test_a_state_dict_without_pytorch"),
+    ("pickles: everything is allowed", "interop/pickles.py", 'if f"{module}.{name}" not in self.allowed:\n',
+     'if f"{module}.{name}" not in self.allowed:\n            return super().find_class(module, name)\n',
+     f"{INTEROP}::test_nothing_in_a_file_is_run"),
+    ("layout: fc6 counted map by map", "interop/layout.py", "W.reshape(C, P, Q, -1).transpose(1, 2, 0, 3).reshape(W.shape)",
+     "W", f"{INTEROP}::test_an_exported_net_comes_back_to_the_bit"),
+    ("layout: a shape is not checked", "interop/layout.py", "elif array.shape != expected:", "elif False:",
+     f"{INTEROP}::test_a_tensor_of_another_shape_is_named"),
+    ("pth: a tensor may lie outside its storage", "interop/pth.py", "math.prod(size) and last >= count", "False",
+     f"{INTEROP}::test_a_tensor_outside_its_storage_is_refused"),
+    ("pth: the offset is forgotten", "interop/pth.py", "as_strided(numbers[offset:]", "as_strided(numbers[0:]",
+     f"{INTEROP}::test_a_state_dict_without_pytorch"),
+    ("protobuf: numbers are never negative", "interop/protobuf.py", "            value -= (value >> 63) << 64\n", "",
+     f"{INTEROP}::test_wire_format"),
+    ("trained: weights may be no numbers", "trained.py", 'weights[name].dtype.kind == "f" and np.isfinite(array).all()',
+     "True", f"{INTEROP}::test_weights_that_are_not_right"),
+    ("trained: ten views averaged before the softmax", "trained.py",
+     "return np.mean([self.network.predict(view) for view in self.views(images, views)], axis=0)",
+     "z = np.mean([np.log(self.network.predict(view)) for view in self.views(images, views)], axis=0)\n"
+     "        return np.exp(z) / np.exp(z).sum(1, keepdims=True)",
+     f"{EVALUATE}::test_ten_views_are_averaged_after_the_softmax"),
+    ("evaluate: ties are right", "evaluate.py", "return p.shape[1] - (p < own[:, None]).sum(1)",
+     "return 1 + (p > own[:, None]).sum(1)", f"{EVALUATE}::test_ranks_and_rates_on_numbers_by_hand"),
+    ("evaluate: an ensemble of the first net alone", "evaluate.py", "total = {views: p[views] + total.get(views, 0) for views in p}",
+     "total = total or {views: p[views] * len(options.weights) for views in p}",
+     f"{EVALUATE}::test_an_ensemble_is_the_mean_after_the_softmax"),
+    ("evaluate: classes matched by number", "evaluate.py", "return np.array([number[name] for name in pictures.classes])",
+     "return np.arange(len(pictures.classes))", f"{EVALUATE}::test_classes_are_matched_by_name"),
+    ("evaluate: the last block of neighbours only", "evaluate.py", "distances = np.concatenate([distances, new], 1)",
+     "distances = np.concatenate([distances + np.float32(9), new], 1)", f"{EVALUATE}::test_the_nearest_are_the_nearest"),
+    ("evaluate: a photograph lies on its side", "evaluate.py", "image = ImageOps.exif_transpose(image)", "pass",
+     f"{EVALUATE}::test_a_photograph_is_turned_as_its_exif_says"),
+    ("pool: zeros beyond the edge", "nn/pool.py", "constant_values=-np.inf", "constant_values=0",
+     f"{LAYERS}::test_pool_of_negative_numbers_has_no_zeros_at_its_edge"),
     ("train: the velocity is not resumed", "train.py", '        sgd.load(arrays["velocity"])\n', "",
      f"{TRAIN}::test_killed_at_any_point_it_resumes_to_the_same_bits"),
     ("train: resumed at the start of the epoch", "train.py", 'options.seed, epoch, batch,', 'options.seed, epoch, 0,',
