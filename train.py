@@ -43,12 +43,12 @@ def expect(condition, sentence):
 # The options ---------------------------------------------------------------------------------------------------------
 
 MODEL_DEFAULTS = {      # what the paper states is alexnet's; the others' were found by trying
-    "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0),
+    "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0, colour=0.1),
     "small": dict(epochs=None, batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
     "figure1": dict(epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 FETCH = 20              # steps whose loss and errors are fetched together from a GPU
 IMAGES = 270_000        # seen in a run of the small net, whatever the size of the data
-MAY_CHANGE = {"epochs", "threads", "device", "profile", "save_every"}      # when a run is resumed
+MAY_CHANGE = {"epochs", "threads", "workers", "device", "profile", "save_every"}      # when a run is resumed
 
 
 def make_parser():
@@ -56,8 +56,12 @@ def make_parser():
     yes_or_no = argparse.BooleanOptionalAction
 
     add = parser.add_argument_group("the run").add_argument
-    add("--data", default="fashion-mnist", help="fashion-mnist, cifar10, an .npz file or a folder with train/CLASS/* "
-        "and val/CLASS/*")
+    add("--data", default="fashion-mnist", help="fashion-mnist, cifar10, an .npz file, a folder that data.py has "
+        "prepared (ImageNet, § 2) or one with train/CLASS/* and val/CLASS/*")
+    add("--holdout", type=float, default=0.1, help="share of every training class to validate on (default: 0.1); 0: "
+        "validate on the test images, as the paper did on ImageNet's validation set (§ 5)")
+    add("--lazy", default=False, action=yes_or_no, help="decode a folder's images whenever they are used, instead of "
+        "all of them into memory")
     add("--model", default="small", choices=MODELS, help="alexnet (§ 3.5, Figure 2), small (the same for images of 28 "
         "to 64 pixels; default) or figure1 (§ 3.1, four layers)")
     add("--epochs", type=int, help="passes through the training set, at most (§ 5: about 90; small: as many as make "
@@ -76,9 +80,19 @@ def make_parser():
     add("--size", type=int, help="images are scaled and cut to this side (§ 2: 256; small: 32); views are 7/8 of "
         "it (§ 4.1: 224)")
     add("--scale", type=float, help="factor of the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
-    add("--augment", default=True, action=yes_or_no, help="random crops and mirror images (§ 4.1)")
+    add("--mean", default="pixel", choices=data.MEANS, help="what is subtracted: the mean image where the crop lies (§ "
+        "2, default); its centre, wherever the crop lies (the 2012 code); one mean per channel")
+    add("--augment", default=True, action=yes_or_no, help="random crops, mirror images, colour noise (§ 4.1)")
+    add("--colour", type=float, metavar="SIGMA", help="standard deviation of the colour noise along the principal "
+        "components of RGB (§ 4.1: 0.1, default for alexnet; others 0: none)")
+    add("--colour-factor", default="eigenvalue", choices=data.FACTORS, help="of the colour noise: λ, of pixels from 0 "
+        "to 1 (§ 4.1, default), or √λ (the 2012 code, 2.3 times as strong)")
+    add("--cutout", type=int, default=0, metavar="PIXELS", help="side of a block that is erased from every view (not "
+        "in the paper; default 0: none)")
     add("--seed", type=int, default=0, help="what every random draw follows from")
     add("--threads", type=int, help="of the processor (default: one per core)")
+    add("--workers", type=int, default=2, help="threads that make the next batches meanwhile (§ 4.1); 0: none, each "
+        "batch is made when it is needed (default: 2)")
     add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, "
         "else one; cuda:1: that one; cuda:0,cuda:1: these")
     add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time "
@@ -115,7 +129,7 @@ def read_options(arguments):
         options = defaults | MODEL_DEFAULTS[given.get("model", "small")] | given
     else:
         try:
-            options = json.loads(Path(resume, "config.json").read_text())["options"]
+            options = defaults | json.loads(Path(resume, "config.json").read_text())["options"]
         except (OSError, ValueError, KeyError):
             raise UserError(f"found no run in {resume}: expected a folder with a config.json, as train.py leaves in "
                             "runs/") from None
@@ -125,6 +139,8 @@ def read_options(arguments):
     for name in ("batch_size", "patience", "epochs", "threads", "size"):
         value = options[name]
         expect(value is None or value >= 1, f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    for name in ("workers", "cutout", "colour"):
+        expect((options[name] or 0) >= 0, f"--{name} must be at least 0, got {options[name]}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"--{name} must be more than 0, got {options[name]}")
     return argparse.Namespace(**options), resume and Path(resume)
@@ -212,9 +228,11 @@ def new_folder(options):
 
 
 def train(options, resume):
-    pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed)
+    pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed,
+                         options.holdout, options.lazy)
     side = data.view_side(min(pictures.train.images.shape[1:3]))
-    mean = data.mean_image(pictures.train.images)
+    mean = data.mean_image(pictures.train.images, options.mean, side)
+    colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
     network = build(options, pictures, side)
     expect_memory(network, options.batch_size)
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
@@ -239,8 +257,6 @@ def train(options, resume):
                   parameters=sum(array.size for array in network.weights().values()), numpy=np.__version__,
                   processor=platform.processor() or platform.machine(), threads=network.workers.threads)
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    if pictures.bad:
-        write_text(folder / "bad_images.txt", "\n".join(pictures.bad) + "\n")
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {folder}/")
 
@@ -248,6 +264,8 @@ def train(options, resume):
         return [data.central_views(images, side, mean, options.scale)]
 
     def save():
+        if pictures.bad:
+            write_text(folder / "bad_images.txt", "\n".join(pictures.bad) + "\n")
         weights = network.weights()
         expect(all(np.isfinite(array).all() for array in weights.values()), diverged("a weight"))
         save_checkpoint(folder / "checkpoint.npz", dict(identity=identity, rows=rows, batch=batch, sums=sums, step=step),
@@ -271,7 +289,8 @@ def train(options, resume):
         total = count // options.batch_size * options.batch_size or count
         bar = tqdm(total=total, initial=first, unit="img", desc=f"epoch {epoch + 1}/{epochs}", leave=False, disable=None)
         source = feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, epoch, batch,
-                                   options.scale, options.augment), network.devices)
+                                   options.scale, options.augment, colour, options.cutout, options.workers),
+                      network.devices)
         while True:
             asked = time.monotonic()
             images, labels = next(source, (None, None))
@@ -303,6 +322,7 @@ def train(options, resume):
             if due:
                 saved = save()
             if stop:
+                source.close()
                 print(f"\nstopped after step {step}; go on with: python train.py --resume {folder}")
                 return 128 + stop[0]
         bar.close()
@@ -330,8 +350,8 @@ def train(options, resume):
         central_view, lambda images: data.ten_views(images, side, mean, options.scale)))
     write_text(folder / "results.json", json.dumps(dict(epoch=facts["epoch"], test_one_view=one, test_ten_views=ten),
                                                    indent=2) + "\n")
-    print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with the "
-          f"weights of epoch {facts['epoch']}; see {folder}/curves.png and {folder}/filters.png")
+    print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with "
+          f"the weights of epoch {facts['epoch']}; see {folder}/curves.png and {folder}/filters.png")
 
 
 def main(arguments=None):
