@@ -39,7 +39,7 @@ import data
 import figures
 from interop import load
 from interop.published import title
-from nn import CheckpointError, Conv2d, Device, Exchange, LocalResponseNorm, MaxPool2d, ReLU, Tanh
+from nn import CheckpointError, Conv2d, Exchange, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from nn.checkpoint import write_text
 
 NEAREST = 6             # neighbours shown, as in the paper
@@ -72,7 +72,7 @@ def make_parser():
         if weights:
             add("--weights", metavar="RUN_OR_WEIGHTS", help="the net (default: the newest run in runs/)")
         add("--threads", type=int, help="of the processor (default: one per core)")
-        add("--device", default="cpu", help="where to compute (default: cpu)")
+        add("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as of train.py")
         add("--batch-size", type=int, default=128, metavar="N", help="images at a time (default: 128)")
 
     def images(add):
@@ -129,8 +129,7 @@ def newest_run():
 
 def load_net(path, options):
     """The Trained that a command works with."""
-    Device(options.device)                                  # the place where a net comes to its device
-    return load(path or newest_run(), options.threads)
+    return load(path or newest_run(), options.threads, options.device)
 
 
 def folder(options):
@@ -363,11 +362,13 @@ def activations(options):
     (name, image, _), = photographs(options, net)[0]
     x, = net.views(image[None])
     layers = []
-    for layer, made in net.network.towers[0].items():
-        if not isinstance(made, Exchange):
-            x, _ = made.forward(x, train=False)
-        if isinstance(made, (ReLU, Tanh, LocalResponseNorm, MaxPool2d)):
-            layers.append((layer, x[0]))
+    with net.network.devices[0] as device:
+        x = device.put(x)
+        for layer, made in net.network.towers[0].items():
+            if not isinstance(made, Exchange):
+                x, _ = made.forward(x, train=False)
+            if isinstance(made, (ReLU, Tanh, LocalResponseNorm, MaxPool2d)):
+                layers.append((layer, device.get(x)[0]))
     answer = best(net, net.predict(image[None])[0], 5)
     side = net.side
     start = (net.size - side) // 2

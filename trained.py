@@ -15,7 +15,7 @@ import numpy as np
 
 import data
 from alexnet import MODELS, AlexNet
-from nn import CheckpointError, Network, load_checkpoint
+from nn import CheckpointError, DeviceError, Network, load_checkpoint
 from nn.checkpoint import in_short
 
 SIDE = 1024             # pixels: no net here has larger images, and a file that says so is damaged
@@ -126,6 +126,8 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
         weights = convert(network, weights) if convert else weights
         with np.errstate(over="ignore"):                        # float64 beyond float32 becomes infinite, and is found
             network.load_weights(weights)
+    except DeviceError:
+        raise
     except Exception as error:                                  # options that make no net can raise anything
         raise CheckpointError(f"{path} holds no net of this program ({in_short(error)}); use another file") from None
     for name, array in network.weights().items():

@@ -20,7 +20,7 @@ is refused before memory is taken for it.
 from importlib import import_module
 from pathlib import Path
 
-from nn import CheckpointError
+from nn import CheckpointError, DeviceError
 from nn.checkpoint import in_short
 from trained import read
 
@@ -42,7 +42,7 @@ def load(path, threads=None, devices=None):
     reader = import_module(f"interop.{READERS[path.suffix]}")
     try:
         return reader.load(path, threads, devices)
-    except CheckpointError:
+    except (CheckpointError, DeviceError):
         raise
     except FileNotFoundError:
         raise CheckpointError(f"found no file {path}: name one that is there") from None
