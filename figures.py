@@ -85,8 +85,8 @@ def draw_curves_together(runs, path):
 def draw_classified(answers, path, note):
     """Figure 4, left: photographs, and under each the classes that the net thinks most likely, as bars.
 
-    note: what net, and how it looked at them. answers: dicts with image (H, W, C) uint8, names and probabilities of the best classes, and truth: the name of the
-    right one, or None where nobody knows.
+    note: what net, and how it looked at them. answers: dicts with image (H, W, C) uint8, title, names and probabilities of
+    the best classes, and truth: the name of the right one, or None where nobody knows.
     """
     columns = min(4 if len(answers) % 4 == 0 else 5, len(answers))
     rows = -(-len(answers) // columns)
@@ -99,8 +99,8 @@ def draw_classified(answers, path, note):
         top.axis("off")
         places = range(len(answer["names"]))
         known = answer["truth"] is not None
-        bars = bottom.barh(places, [100 * p for p in answer["probabilities"]], height=0.86, color=[
-            (RIGHT if name == answer["truth"] else WRONG) if known else SKY for name in answer["names"]], alpha=0.55)
+        colors = [(RIGHT if name == answer["truth"] else WRONG) if known else SKY for name in answer["names"]]
+        bars = bottom.barh(places, [100 * p for p in answer["probabilities"]], height=0.86, color=colors, alpha=0.55)
         for bar, name, p in zip(bars, answer["names"], answer["probabilities"]):
             bottom.text(1.5, bar.get_y() + bar.get_height() / 2, f"{shortened(name, 24)}  {p:.1%}", va="center",
                         fontsize=7.5, fontweight="bold" if name == answer["truth"] else "normal")

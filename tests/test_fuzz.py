@@ -299,7 +299,8 @@ def main(first, count):
                 failures += 1
                 print(f"case {number} ({how} {name}): status {status}, {took:.2f} s, {megabytes} MB", flush=True)
             path.unlink()
-    print(f"{count} cases: {loaded} load, {count - loaded - failures} refused, {failures} failed; slowest {slowest:.2f} s, largest {largest} MB")
+    print(f"{count} cases: {loaded} load, {count - loaded - failures} refused, {failures} failed; "
+          f"slowest {slowest:.2f} s, largest {largest} MB")
     return 1 if failures else 0
 
 

@@ -18,6 +18,7 @@ import pytest
 import data
 from alexnet import MODELS
 from interop import load
+from interop.caffe import read as read_caffe
 from interop.layout import channels_first, channels_last
 from interop.npy import read as read_npy
 from interop.protobuf import integers, message
@@ -221,7 +222,7 @@ def caffemodel(weights, old=False, swapped=False):
     return net.SerializeToString()
 
 
-@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("old", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_caffes_net_agrees_with_onnxruntime_at_227_pixels(light, bvlc_weights, tmp_path, old):
     runtime = pytest.importorskip("onnxruntime")
     path = tmp_path / "bvlc_alexnet.caffemodel"
@@ -236,6 +237,18 @@ def test_caffes_net_agrees_with_onnxruntime_at_227_pixels(light, bvlc_weights, t
     np.testing.assert_array_equal(net.network.weights()["conv1.W"], filters)
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_layers_of_a_caffemodel(tmp_path, old):
+    """Old files give every blob four lengths."""
+    path, W, b = tmp_path / "small.caffemodel", np.arange(12, dtype=np.float32).reshape(3, 4), np.float32([1, -2, 3])
+    path.write_bytes(caffemodel({"fc6_w_0": W, "fc6_b_0": b}, old))
+    layers = dict(read_caffe(path))
+    assert list(layers)[:2] == ["data", "conv1"] and layers["conv1"] == []
+    for found, wanted in zip(layers["fc6"], (W, b), strict=True):
+        np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
+        assert found.ndim == (4 if old else wanted.ndim)
+
+
 def test_caffenet_is_not_taken_for_alexnet(bvlc_weights, tmp_path):
     """The same names and shapes, but pooled before it is normalised."""
     path = tmp_path / "bvlc_reference_caffenet.caffemodel"
@@ -248,7 +261,8 @@ def test_caffenet_is_not_taken_for_alexnet(bvlc_weights, tmp_path):
 def test_what_does_not_fit_is_named(light, tmp_path):
     """Other graphs of the zoo, and this one with one number changed."""
     import onnx
-    for name, what in (("light_vgg19", "expected five Conv and three Gemm"), ("light_zfnet512", r"conv1.weight is \(96, 3, 7, 7\), expected \(96, 3, 11, 11\)"),
+    for name, what in (("light_vgg19", "expected five Conv and three Gemm"),
+                       ("light_zfnet512", r"conv1.weight is \(96, 3, 7, 7\), expected \(96, 3, 11, 11\)"),
                        ("light_squeezenet", "expected five Conv and three Gemm")):
         with pytest.raises(CheckpointError, match=what):
             load(light.with_name(f"{name}.onnx"))
