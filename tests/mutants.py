@@ -1,6 +1,6 @@
 """Plant bugs, and see that the tests find them.
 
-    python tests/mutants.py             all of them (under a minute on two cores)
+    python tests/mutants.py             all of them (two minutes on two cores)
     python tests/mutants.py pool        those whose name has "pool" in it
 
 Each is one change to one file, of a kind that has been made in real programs, and the test that must fail for it. The
@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, KERNELS = (
-    f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "kernels"))
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS = (f"tests/test_{name}.py" for name in (
+    "layers", "network", "learning", "train", "data", "views", "imagenet", "kernels"))
+
+ANEW = f"{VIEWS}::test_colour_is_drawn_anew_for_every_image_and_epoch_but_not_for_every_batch"
 
 MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("conv: stride ignored going right", "nn/conv.py", "(down * stride, image, right * stride, down, right, channel)",
@@ -144,10 +146,58 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{TRAIN}::test_killed_at_any_point_it_resumes_to_the_same_bits"),
     ("train: resumed at the start of the epoch", "train.py", 'options.seed, epoch, batch,', 'options.seed, epoch, 0,',
      f"{TRAIN}::test_killed_at_any_point_it_resumes_to_the_same_bits"),
-    ("data: the mean is not aligned with the crop", "data.py", "np.subtract(images[i][crop], mean[crop], out=view)",
+    ("data: the mean is not aligned with the crop", "imaging/views.py",
+     "np.subtract(images[i][crop], mean[crop], out=view)",
      "np.subtract(images[i][crop], mean[:side, :side], out=view)", f"{DATA}::test_mean_is_cut_where_the_image_is"),
     ("data: validation images stay in the training set", "data.py", "for part in (held, ~held))",
-     "for part in (held, held | ~held))", DATA)]
+     "for part in (held, held | ~held))", DATA),
+    ("data: standard deviation for eigenvalue", "imaging/views.py", "values / 255 if", "np.sqrt(values) if",
+     f"{VIEWS}::test_colour_noise_is_the_papers_formula"),
+    ("data: eigenvectors in rows", "imaging/views.py", "sigma * vectors * (", "sigma * vectors.T * (",
+     f"{VIEWS}::test_colour_noise_is_the_papers_formula"),
+    ("data: every pixel gets its own colour", "imaging/views.py", "rows += np.tile(shifts[n], side)",
+     "rows += np.tile(shifts[n], side)[::-1]", f"{VIEWS}::test_colour_noise_is_the_papers_formula"),
+    ("data: the same colours in every epoch", "imaging/views.py", "generator(seed, COLOUR, epoch)",
+     "generator(seed, COLOUR, 0)", ANEW),
+    ("data: colour drawn by place in the batch", "imaging/views.py", "channels, seed, epoch)[index]",
+     "channels, seed, epoch)[:len(index)]", ANEW),
+    ("data: the erased block ends at the middle", "imaging/views.py", "stop = middles[i] - cutout // 2 + cutout",
+     "stop = middles[i]", f"{VIEWS}::test_cutout_erases_one_square_block"),
+    ("data: batches come as they are finished", "imaging/prefetch.py", "self.waiting.popleft()", "self.waiting.pop()",
+     f"{VIEWS}::test_any_number_of_workers_gives_the_same_batches"),
+    ("data: batches pile up", "imaging/prefetch.py", "while len(self.waiting) < self.ahead and", "while",
+     f"{VIEWS}::test_no_more_is_made_than_asked_for"),
+    ("data: threads are left behind", "imaging/prefetch.py", "self.pool.shutdown(cancel_futures=True)", "pass",
+     f"{VIEWS}::test_close_ends_the_threads"),
+    ("sources: the devkit's order taken for ours", "imaging/sources.py", "return self.devkit.get(int(label))",
+     "return self.order[int(label) - 1]", f"{IMAGENET}::test_every_form_gives_the_same_images_and_labels"),
+    ("sources: links are followed", "imaging/sources.py", "if member.issym() or member.islnk():", "if False:",
+     f"{IMAGENET}::test_what_leads_out_of_an_archive_is_never_followed"),
+    ("sources: ../ is no matter", "imaging/sources.py", 'if member.name.startswith(("/", "\\\\")) or', "if",
+     f"{IMAGENET}::test_what_leads_out_of_an_archive_is_never_followed"),
+    ("sources: an archive's end is not looked at", "imaging/sources.py", "len(mark) == 512 and not any(mark)", "True",
+     f"{IMAGENET}::test_a_damaged_archive_loses_its_rest_and_no_more"),
+    ("sources: a pipe is waited for", "imaging/sources.py", "stat.S_ISREG(state.st_mode)", "True",
+     f"{IMAGENET}::test_links_pipes_and_giants_in_folders"),
+    ("decode: bombs are decoded", "imaging/decode.py", "image.width * image.height <= PIXELS", "True",
+     f"{IMAGENET}::test_a_bomb_is_not_decoded"),
+    ("decode: shrunk by the decoder at any size", "imaging/decode.py", "size >= 256 and", "",
+     f"{IMAGENET}::test_the_decoders_own_shrinking_stays_within_one_grey_level"),
+    ("decode: the square is cut at the left", "imaging/decode.py", "top = (width - short) // 2,", "top = 0,",
+     f"{DATA}::test_scale_one_only_cuts"),
+    ("prepare: the mean of the validation images too", "imaging/prepare.py", 'if job.split == "train":', "if True:",
+     f"{IMAGENET}::test_statistics_equal_a_direct_computation"),
+    ("prepare: sums overflow", "imaging/prepare.py", "np.zeros(shape, np.uint32)", "np.zeros(shape, np.uint8)",
+     f"{IMAGENET}::test_statistics_equal_a_direct_computation"),
+    ("prepare: the index before the shard", "imaging/prepare.py", "        os.replace(temporary, path)\n",
+     "        os.replace(temporary, path) if not str(path).endswith('.part.npz') else None\n",
+     f"{IMAGENET}::test_interrupted_it_goes_on_to_the_same_bytes_and_leaves_no_process"),
+    ("prepare: workers outlive their parent", "imaging/prepare.py",
+     "multiprocessing.parent_process().join(), os._exit(1)", "None, None",
+     f"{IMAGENET}::test_interrupted_it_goes_on_to_the_same_bytes_and_leaves_no_process"),
+    ("check: checksums are not compared", "imaging/shards.py",
+     "zlib.crc32(file.read(int(count))) != int(checksum, 16)", "False",
+     f"{IMAGENET}::test_check_says_what_is_there_and_finds_every_damage")]
 
 
 def outcome(tests, file=None, text=None):
