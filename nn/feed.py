@@ -40,7 +40,7 @@ class Slot:
     def __init__(self, devices):
         self.devices = list({device.name: device for device in devices}.values())   # once for two towers on one card
         self.towers = [[device.name for device in self.devices].index(device.name) for device in devices]
-        self.pinned = None
+        self.pinned, self.copied = None, []
 
     def allocate(self, images, labels):
         """Memory for batches like this one. It comes from the device's pool, where queued work may still read what was
@@ -49,16 +49,15 @@ class Slot:
         self.pinned = [first.pinned(array) for array in (images, labels)]
         self.arrays = [[device.empty(array) for device in readers]
                        for array, readers in ((images, self.devices), (labels, self.devices[:1]))]
-        self.copied = []
         self.used()
 
     def fill(self, images, labels):
         """Start copying a batch to the devices."""
+        for event in self.copied:
+            event.synchronize()                                                     # guard 1
         if self.pinned is None or any(pinned.shape != array.shape or pinned.dtype != array.dtype
                                       for pinned, array in zip(self.pinned, (images, labels))):
             self.allocate(images, labels)
-        for event in self.copied:
-            event.synchronize()                                                     # guard 1
         for pinned, array in zip(self.pinned, (images, labels)):
             np.copyto(pinned, array)
         for device, free in zip(self.devices, self.free):

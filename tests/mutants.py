@@ -1,6 +1,6 @@
 """Plant bugs, and see that the tests find them.
 
-    python tests/mutants.py             all of them (two minutes on two cores)
+    python tests/mutants.py             all of them (some two minutes on two cores)
     python tests/mutants.py pool        those whose name has "pool" in it
 
 Each is one change to one file, of a kind that has been made in real programs, and the test that must fail for it. The
@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS = (f"tests/test_{name}.py" for name in (
-    "layers", "network", "learning", "train", "data", "views", "imagenet", "kernels"))
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT = (f"tests/test_{name}.py" for name in (
+    "layers", "network", "learning", "train", "data", "views", "imagenet", "kernels", "strict_network"))
 
 ANEW = f"{VIEWS}::test_colour_is_drawn_anew_for_every_image_and_epoch_but_not_for_every_batch"
 
@@ -36,8 +36,8 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      "padded[after:after + H, :, after:after + W]", f"{LAYERS}::test_conv_padding_is_zeros_around_the_image"),
     ("conv: the input's gradient forgets the stride", "nn/conv.py", "self.size - 1 - self.before, self.stride)",
      "self.size - 1 - self.before, 1)", f"{LAYERS}::test_gradients"),
-    ("relu: written into its input", "nn/activation.py", "np.maximum(x, x.dtype.type(0))",
-     "np.maximum(x, x.dtype.type(0), out=x)", f"{LAYERS}::test_inputs_are_never_written_to"),
+    ("relu: written into its input", "nn/activation.py", ".maximum(x, x.dtype.type(0))",
+     ".maximum(x, x.dtype.type(0), out=x)", f"{LAYERS}::test_inputs_are_never_written_to"),
     ("relu: gradient written into dy", "nn/activation.py", "return dy * (y > 0), {}",
      "dy *= y > 0\n        return dy, {}", f"{LAYERS}::test_inputs_are_never_written_to"),
     ("lrn: four maps instead of five", "nn/lrn.py", "near = abs(i[:, None] - i) <= self.size // 2",
@@ -59,7 +59,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{LAYERS}::test_dropout"),
     ("dropout: both towers draw the first one's mask", "nn/dropout.py", "[:, t * F:(t + 1) * F]", "[:, :F]",
      f"{NETWORK}::test_two_towers_are_one_grouped_tower"),
-    ("dropout: inverted, but not scaled", "nn/dropout.py", "x.dtype.type(1 / scale)", "x.dtype.type(1)",
+    ("dropout: inverted, but not scaled", "nn/dropout.py", "1 / scale if self.inverted else 1", "1",
      f"{LAYERS}::test_dropout"),
     ("flatten: channels first", "nn/linear.py", "x.reshape(len(x), -1)", "x.transpose(0, 3, 1, 2).reshape(len(x), -1)",
      f"{LAYERS}::test_linear_and_flatten"),
@@ -68,14 +68,14 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{LAYERS}::test_loss_is_stable"),
     ("loss: a net without an opinion is right", "nn/loss.py", "(scores < own[:, None]).sum(1) < scores.shape[1] - k",
      "(scores > own[:, None]).sum(1) >= k", f"{LAYERS}::test_no_opinion_is_an_error"),
-    ("network: an exchange forgotten", "nn/network.py", "for s, x in xs.items()], axis=-1)",
-     "for s, x in [(t, xs[t])] * len(xs)], axis=-1)", f"{NETWORK}::test_two_towers_are_one_grouped_tower"),
+    ("network: an exchange forgotten", "nn/network.py", "send(x, devices[s], devices[t]) for s, x in xs.items()]",
+     "xs[t] for _ in xs]", f"{NETWORK}::test_two_towers_are_one_grouped_tower"),
     ("network: only one receiver's gradient comes back", "nn/network.py", "sum(own[1:], start=own[0])", "own[0]",
      f"{NETWORK}::test_two_towers_are_one_grouped_tower"),
     ("network: a piece's gradient replaces the others'", "nn/network.py", "total[name] += gradient",
      "total[name] = gradient", f"{NETWORK}::test_pieces_and_threads_change_nothing"),
-    ("network: what crosses is not counted", "nn/device.py", "if source is not target:", "if source is target:",
-     f"{NETWORK}::test_only_what_the_paper_says_crosses_between_the_towers"),
+    ("network: what crosses is not counted", "nn/device.py", "source.sent.get(target, 0) + array.nbytes",
+     "source.sent.get(target, 0)", f"{NETWORK}::test_only_what_the_paper_says_crosses_between_the_towers"),
     ("network: the last image is lost", "nn/network.py", "for i in range(number + 1)]",
      "for i in range(number)] + [count - 1]", f"{NETWORK}::test_pieces_and_threads_change_nothing"),
     ("network: weights are handed to the wrong tower", "nn/network.py", "enumerate(zip(parameters, self.devices))",
@@ -149,6 +149,57 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("data: the mean is not aligned with the crop", "imaging/views.py",
      "np.subtract(images[i][crop], mean[crop], out=view)",
      "np.subtract(images[i][crop], mean[:side, :side], out=view)", f"{DATA}::test_mean_is_cut_where_the_image_is"),
+    ("cuda: all weights on the first device", "nn/network.py", "layer.params[key] = device.put(layer.params[key])",
+     "layer.params[key] = self.devices[0].put(layer.params[key])",
+     f"{STRICT}::test_every_array_of_a_tower_is_on_its_device"),
+    ("cuda: resumed velocities on the first device", "nn/network.py",
+     "shares[t][name] = device.put(np.array(", "shares[t][name] = self.devices[0].put(np.array(",
+     f"{STRICT}::test_every_array_of_a_tower_is_on_its_device"),
+    ("cuda: the update under the first device", "nn/optim.py", "with network.devices[t], network.timed",
+     "with network.devices[0], network.timed", f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: a NumPy array among CuPy's, in the loss", "nn/loss.py", "right = z[xp.arange(len(z)), labels]",
+     "right = z[np.arange(len(z)), labels]", f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: a NumPy array among CuPy's, in LRN's plain form", "nn/lrn.py", "i = xp.arange(C)", "i = np.arange(C)",
+     f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: a NumPy function of CuPy's arrays", "nn/loss.py", "xp.log(xp.exp(z).sum(1))", "np.log(xp.exp(z).sum(1))",
+     f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: the exchange forgotten", "nn/network.py",
+     "received = [send(x, devices[s], devices[t]) for s, x in xs.items()]", "received = list(xs.values())",
+     f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: the exchange forgotten on the way back", "nn/network.py",
+     "own = [send(dy[..., start:start + width], devices[t], devices[s]) for t, dy in dys.items()]",
+     "own = [dy[..., start:start + width] for dy in dys.values()]", f"{STRICT}::test_training_is_the_cpus"),
+    ("cuda: the whole gradient sent back, not the tower's half", "nn/network.py",
+     "send(dy[..., start:start + width], devices[t], devices[s]) for",
+     "send(dy, devices[t], devices[s])[..., start:start + width] for",
+     f"{STRICT}::test_only_what_the_paper_says_crosses"),
+    ("cuda: sent before it is computed", "nn/device.py", "            self.await_event(computed)\n", "",
+     f"{STRICT}::test_send"),
+    ("cuda: overwritten while it is being sent", "nn/device.py", "        source.await_event(arrived)\n", "",
+     f"{STRICT}::test_send"),
+    ("cuda: a slice sent as if it were in order", "nn/device.py", "array = self.cupy.ascontiguousarray(array)\n",
+     "pass\n", f"{STRICT}::test_send"),
+    ("cuda: a step waits for its loss", "nn/network.py", "loss, cache = self.loss.forward(logits, first.put(labels))",
+     "loss, cache = self.loss.forward(logits, first.put(labels))\n            float(loss)",
+     f"{STRICT}::test_only_what_the_paper_says_crosses"),
+    ("feed: the host refills memory that is being copied", "nn/feed.py", "event.synchronize()", "pass",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: a copy overwrites what a step reads", "nn/feed.py", "device.copying.wait_event(free)", "pass",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: a step reads before the copy is done", "nn/feed.py", "device.await_event(event)", "pass",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: the first copy overwrites what the memory was used for before", "nn/feed.py",
+     "(labels, self.devices[:1]))]\n        self.used()", "(labels, self.devices[:1]))]\n        self.free = []",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: free before all is queued that reads it", "nn/feed.py",
+     "            yield slot.take()\n            slot.used()", "            slot.used()\n            yield slot.take()",
+     f"{STRICT}::test_the_feed_hands_out_the_right_batches_in_order"),
+    ("feed: its memory goes back while a copy is on its way", "nn/feed.py", "            device.wait()   ",
+     "            pass   ", f"{STRICT}::test_the_feed_takes_batches_of_any_size_and_leaves_nothing_behind"),
+    ("feed: the second tower gets the first one's images", "nn/feed.py", "[images[i] for i in self.towers]",
+     "[images[0] for i in self.towers]", f"{STRICT}::test_training_is_the_cpus"),
+    ("train: memory is not looked at", "train.py", "    expect_memory(network, options.batch_size)\n", "",
+     f"{STRICT}::test_too_little_memory_is_said_before_the_first_step"),
     ("data: validation images stay in the training set", "data.py", "for part in (held, ~held))",
      "for part in (held, held | ~held))", DATA),
     ("data: standard deviation for eigenvalue", "imaging/views.py", "values / 255 if", "np.sqrt(values) if",

@@ -35,6 +35,7 @@ LARGER = {      # more than one block of threads, and no whole number of them
     "larger conv": (Conv2d(5, 7, 3, padding=1), (3, 9, 13, 5)),
     "larger conv, stride 2, 2 groups": (Conv2d(6, 10, 5, stride=2, padding=(2, 1), groups=2), (3, 11, 8, 6)),
     "larger conv, stride 4": (Conv2d(3, 5, 11, stride=4, padding=(0, 3)), (1, 24, 29, 3)),
+    "conv of NumPy's whole numbers": (Conv2d(*map(np.int64, (3, 4, 3, 2, 1))), (3, 6, 9, 3)),
     "larger norm": (LocalResponseNorm(5, alpha=1.0), (3, 7, 5, 11)),
     "larger norm, 2 groups": (LocalResponseNorm(5, alpha=1.0, groups=2), (1, 9, 7, 14)),
     "larger pool": (MaxPool2d(3, 2), (3, 13, 16, 5)),
@@ -115,15 +116,12 @@ def test_the_layer_is_its_plain_form(layer, shape, draw, on_shim):
             exact = isinstance(layer, (MaxPool2d, Dropout))
             np.testing.assert_allclose(found[name], wanted[name], rtol=0, err_msg=f"{name}, {dtype.__name__}",
                                        atol=0 if exact else tolerance * np.abs(wanted[name]).max())
-        np.testing.assert_array_equal(layer.forward(x, train=False)[0], plain(layer.forward, x, train=False)[0]
-                                      ) if isinstance(layer, (MaxPool2d, Dropout)) else None
 
 
-@pytest.mark.parametrize("layer, shape, draw", LAYERS)
+@pytest.mark.parametrize("layer, shape, draw", [case for case in LAYERS if np.prod(case.values[1]) <= 250])
 def test_gradients(layer, shape, draw, on_shim):
     """Every entry of every gradient of the smaller layers, against finite differences."""
-    if np.prod(shape) <= 250:
-        check_layer(layer, spaced(*shape), **draw)
+    check_layer(layer, spaced(*shape), **draw)
 
 
 @pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | POOLS | LARGER))

@@ -84,7 +84,7 @@ OTHERS = {
     "linear, one image": (Linear(3, 7), (1, 3))}
 DROPOUTS = {
     "dropout": (Dropout(), (3, 9), dict(key=(1, 2, "fc6"))),
-    "dropout of maps": (Dropout(0.3), (3, 2, 3, 2), dict(key=(1,))),
+    "dropout of maps": (Dropout(0.3), (3, 2, 5, 2), dict(key=(1,))),
     "dropout inverted": (Dropout(0.3, inverted=True), (3, 9), dict(key=(1, 2), part=(1, 3)))}
 
 LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | OTHERS | DROPOUTS).items()})
