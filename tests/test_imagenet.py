@@ -560,8 +560,8 @@ def test_interrupted_it_goes_on_to_the_same_bytes_and_leaves_no_process(larger, 
     workers = until_working(process, tmp_path / "out")
     assert workers
     process.send_signal(number)
+    assert gone_within(workers)                             # else their end of the pipe would be waited for
     out, err = process.communicate(timeout=30)
-    assert gone_within(workers)
     assert not (tmp_path / "out" / "dataset.json").exists(), "finished before it was stopped: take more images"
     if number == signal.SIGINT:
         assert process.returncode == 1 and "the same command goes on from here" in err and "Traceback" not in err
