@@ -203,6 +203,8 @@ def error_rates(network, split, options, views):
 
 def fetch(device, numbers):
     """Rows of numbers, each an array of no axes on `device` → rows of Python numbers, in one copy."""
+    if not numbers:
+        return []
     with device:
         xp = array_module(numbers[0][0])
         rows = [xp.stack([number.astype(np.float64) for number in row]) for row in numbers]
@@ -277,12 +279,20 @@ def train(options, resume):
         return (f"{what} is not finite at step {step} with learning rate {lr:g}: start again with a tenth of it (--lr "
                 f"{lr / 10:g}); {folder} {kept}")
 
+    def catch_up():
+        """Add to the sums what the steps since the last time have lost; looking at it waits for the device."""
+        nonlocal sums
+        for n, (loss, top1, top5) in zip(sizes, fetch(first_device, pending)):
+            expect(math.isfinite(loss), diverged("the loss"))
+            sums = [sums[0] + loss * n, sums[1] + top1, sums[2] + top5]
+        sizes.clear(), pending.clear()
+
     stop = []
     for number in (signal.SIGINT, signal.SIGTERM):          # a second Ctrl-C ends at once
         signal.signal(number, lambda number, _: (stop.append(number), signal.signal(number, signal.SIG_DFL)))
 
     first_device = network.devices[0]
-    warm, pending, saved = step + 3, [], time.monotonic()
+    warm, sizes, pending, saved = step + 3, [], [], time.monotonic()
     while len(rows) < epochs and (lr := learning_rate(options, rows, epochs)) is not None:
         epoch = len(rows)
         began, waiting, seen = time.monotonic(), 0.0, (first := batch * options.batch_size)
@@ -301,6 +311,7 @@ def train(options, resume):
             with first_device:
                 logits, caches = network.forward(images, train=True, step=step)
                 loss, cache = network.loss.forward(logits, labels)
+                sizes.append(len(labels))
                 pending.append((loss, top_errors(logits, labels, 1), top_errors(logits, labels, 5)))
                 gradients = network.backward(network.loss.backward(cache), caches)
                 sgd.step(gradients, lr)
@@ -308,11 +319,8 @@ def train(options, resume):
             batch, step, seen = batch + 1, step + 1, seen + len(labels)
             bar.update(len(labels))
             due = stop or time.monotonic() - saved > options.save_every
-            if due or seen >= total or len(pending) == FETCH or network.on_cpu:    # looking at a number waits for it
-                for loss, top1, top5 in fetch(first_device, pending):
-                    expect(math.isfinite(loss), diverged("the loss"))
-                    sums = [sums[0] + loss * len(labels), sums[1] + top1, sums[2] + top5]
-                pending = []
+            if due or len(pending) == FETCH or network.on_cpu:
+                catch_up()
                 bar.set_postfix(loss=f"{sums[0] / seen:.3f}", error=f"{sums[1] / seen:.1%}", refresh=False)
             if step == warm and options.profile:
                 network.profile = Profile(network)
@@ -325,6 +333,7 @@ def train(options, resume):
                 source.close()
                 print(f"\nstopped after step {step}; go on with: python train.py --resume {folder}")
                 return 128 + stop[0]
+        catch_up()
         bar.close()
         seconds = time.monotonic() - began
 

@@ -318,7 +318,7 @@ def test_export_asks_for_the_package(here, capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize("arguments, sentence", [
     (["runs/nowhere"], "expected a run's folder or a file ending in"), (["runs/nowhere.npz"], "found no checkpoint"),
     (["three.npz"], "is not a whole checkpoint"), (["runs/seed0", "--data", "nothing"], "nothing: no such file or folder"),
-    (["runs/seed0", "--device", "abacus"], "expected device 'cpu', got 'abacus'"),
+    (["runs/seed0", "--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
     (["runs/seed0", "--batch-size", "0"], "--batch-size must be at least 1"),
     (["runs/seed0", "--threads", "0"], "threads must be"),
     (["runs/seed0", "runs/seed1", "--split", "validation"], "other seed|other images"),

@@ -39,6 +39,7 @@ LARGER = {      # more than one block of threads, and no whole number of them
     "larger norm": (LocalResponseNorm(5, alpha=1.0), (3, 7, 5, 11)),
     "larger norm, 2 groups": (LocalResponseNorm(5, alpha=1.0, groups=2), (1, 9, 7, 14)),
     "larger pool": (MaxPool2d(3, 2), (3, 13, 16, 5)),
+    "larger pool, an incomplete window": (MaxPool2d(3, 2, ceil=True), (3, 8, 6, 5)),
     "larger pool of 4, stride 1": (MaxPool2d(4, 1), (1, 9, 12, 7))}
 LARGER_DROPOUTS = {
     "larger dropout": (Dropout(), (5, 77), dict(key=(3, 4, "fc6"))),
@@ -168,13 +169,12 @@ def test_pool_of_equal_values_and_of_none(size, stride, dtype, on_shim):
     layer, rng = MaxPool2d(size, stride), np.random.default_rng(0)
     x = rng.integers(0, 3, (3, 9, 12, 5)).astype(dtype)
     for odd in (np.nan, np.inf, -np.inf):
-        y, (winner, _) = layer.forward(x)
-        wanted, (first, _) = plain(layer.forward, x)
+        y, cache = layer.forward(x)
+        wanted, expected = plain(layer.forward, x)
         np.testing.assert_array_equal(y, wanted)
-        np.testing.assert_array_equal(winner, first)
+        np.testing.assert_array_equal(cache[0], expected[0])                        # the winners
         dy = gradient_for(layer, x)
-        np.testing.assert_array_equal(layer.backward(dy, (winner, x.shape))[0],
-                                      plain(layer.backward, dy, (first, x.shape))[0])
+        np.testing.assert_array_equal(layer.backward(dy, cache)[0], plain(layer.backward, dy, expected)[0])
         x[rng.random(x.shape) < 0.05] = odd
 
 
@@ -276,7 +276,7 @@ def test_numbers_beyond_2_to_the_32():
     winner = huge((N, H - 1, W - 1, C), np.uint8)
     y = huge(winner.shape)
     one = last_block("max_pool_forward", y.size, (x, y, winner), *ints(H, W, C, H - 1, W - 1, 2, 1, 1))
-    pooled, (first, _) = MaxPool2d(2, 1).forward(x[-1:, -2:, -2:])
+    pooled, (first, *_) = MaxPool2d(2, 1).forward(x[-1:, -2:, -2:])
     np.testing.assert_array_equal(y.reshape(-1)[-one:], pooled[0, 0, 0, -one:])
     np.testing.assert_array_equal(winner.reshape(-1)[-one:], first[0, 0, 0, -one:])
 
