@@ -1,13 +1,18 @@
 """The towers on CUDA devices: the CPU's numbers, every array where it belongs, nothing across but what § 3.2 says."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
+import evaluate
 import nn.conv
 import nn.network
 import train
 from alexnet import AlexNet, SmallAlexNet
-from nn import SGD, Profile, feed
+from nn import SGD, feed
 from nn.device import CudaDevice, Device, send
 
 pytestmark = pytest.mark.cuda
@@ -328,3 +333,20 @@ def test_too_little_memory_is_said_before_the_first_step(folder, monkeypatch, ca
     assert run("--epochs", "1", "--device", "cuda", "--batch-size", "128") == 1
     err = capsys.readouterr().err
     assert "has 5 MiB free" in err and "choose a smaller --batch-size" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_evaluation_is_the_cpus(folder, device, capsys):
+    """Error rates, the index of features and what the layers see of a photograph."""
+    assert run("--epochs", "1", "--out", "net") == 0
+    results = {}
+    for place in ("cpu", device):
+        out = place.replace(":", "")
+        assert evaluate.main(["runs/net", "--device", place, "--out", out]) == 0, capsys.readouterr().err
+        results[place] = json.loads(Path(out, "results.json").read_text())
+        assert evaluate.main(["neighbours", "--count", "2", "--weights", "runs/net", "--device", place, "--out", out]) == 0
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)).save("photo.png")
+    assert evaluate.main(["activations", "photo.png", "--weights", "runs/net", "--device", device]) == 0
+    for views in ("one_view", "ten_views"):
+        expected, found = (results[place]["members"][0][views] for place in ("cpu", device))
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5) and found["top1"] == expected["top1"]
