@@ -67,8 +67,8 @@ def build(plan, image, groups=1):
 
 
 def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, without=None, activation="relu",
-            lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3, dropout=0.5, inverted_dropout=False,
-            init="2012", bias=1.0, seed=0, threads=None, devices=None, micro_batch=None,
+            lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3, pool_ceil=(), dropout=0.5,
+            inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0, threads=None, devices=None, micro_batch=None,
             kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
     """The paper's net, as a Network with initial values drawn from `seed`.
 
@@ -84,16 +84,20 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     lrn_k       2; Caffe 1
     lrn_across  with towers=1: windows cross from one group to the other, as in Caffe
     pool        3: overlapping, 3×3 with stride 2 (§ 3.4); 2: 2×2 with stride 2
+    pool_ceil   poolings that add a smaller window at the end where one is needed, e.g. ("pool1", "pool2", "pool5") as in
+                the 2012 code and Caffe: with 224 or 227 pixels none is needed
     dropout     rate after fc6 and fc7 (§ 4.2); 0: none
     inverted_dropout    scale in training instead of at test time (Caffe, PyTorch)
-    init        "2012" (the authors' code), "paper" (as printed) or "he": see nn/init.py
+    groups      with towers=1: of conv2, conv4 and conv5; 1: they see all maps (torchvision)
+    init        "2012" (the authors' code), "paper" (as printed) or "he": see nn/init.py; None: zeros, for weights that
+                will be loaded
     bias        what biases start at in conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; Caffe 0.1)
 
     seed draws the initial values and the dropout masks. threads, devices, micro_batch: as in Network. kernels,
     neurons, stem: widths of the whole net, and conv1's size, stride and padding. Raises ValueError for what fits no net.
     """
     for name, value, choices in (("towers", towers, (1, 2)), ("activation", activation, ("relu", "tanh")),
-                                 ("pool", pool, (2, 3)),
+                                 ("pool", pool, (2, 3)), ("groups", groups, (1, 2)),
                                  ("without", without, (None, "conv2", "conv3", "conv4", "conv5"))):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
@@ -102,12 +106,16 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                          f"{image}, {kernels} and {stem}")
     if lrn_across and towers == 2 and not one_gpu:
         raise ValueError("lrn_across needs towers=1: no window can reach into another tower's maps")
+    if groups == 1 and towers == 2 and not one_gpu:
+        raise ValueError("groups=1 needs towers=1: two towers are two groups")
+    if not set(pool_ceil) <= {"pool1", "pool2", "pool5"}:
+        raise ValueError(f"pool_ceil names poolings, of pool1, pool2 and pool5, got {pool_ceil!r}")
     if one_gpu:
         towers, kernels = 1, (*(k // 2 for k in kernels[:4]), kernels[4])
     for width in (*kernels, neurons):
         if width % 2 or width < 2:
             raise ValueError(f"kernels and neurons must be even, to be halved between towers, got {width}")
-    in_groups = 2 if towers == 1 and not one_gpu else 1
+    in_groups = groups if towers == 1 and not one_gpu else 1
     absent = {without, f"relu{without[-1]}"} if without else set()
     absent |= set() if lrn else {"norm1", "norm2"}
     absent |= set() if dropout else {"drop6", "drop7"}
@@ -118,11 +126,13 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                                                                    1 if lrn_across else groups),
                    pool=lambda channels, groups: MaxPool2d(pool, 2),
                    dropout=lambda channels, groups: Dropout(dropout, inverted_dropout))
+    plan |= {name: lambda channels, groups: MaxPool2d(pool, 2, ceil=True) for name in pool_ceil}
     plan = {name: make for name, make in plan.items() if name not in absent}
     first = build(plan, image, in_groups)
     others = [build({name: plan[name] for name in list(plan)[:-2]}, image) for _ in range(towers - 1)]
     network = Network([first, *others], image, devices, seed, threads, micro_batch)
-    initialise(network, init, seed, bias=bias)
+    if init is not None:
+        initialise(network, init, seed, bias=bias)
     return network
 
 
@@ -148,7 +158,8 @@ def Figure1Net(classes=10, image=(32, 32, 3), *, activation="relu", init="he", s
                  f"pool{number}": lambda *_: MaxPool2d(3, 2)}
     plan |= {"flatten": lambda *_: Flatten(), "fc4": lambda channels, _: Linear(channels, classes)}
     network = Network([build(plan, image)], image, devices, seed, threads, micro_batch)
-    initialise(network, init, seed, bias=0.0)
+    if init is not None:
+        initialise(network, init, seed, bias=0.0)
     return network
 
 

@@ -43,12 +43,12 @@ def expect(condition, sentence):
 # The options ---------------------------------------------------------------------------------------------------------
 
 MODEL_DEFAULTS = {      # what the paper states is alexnet's; the others' were found by trying
-    "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0),
+    "alexnet": dict(epochs=90, batch_size=128, lr=0.01, schedule="plateau", size=256, scale=1.0, colour=0.1),
     "small": dict(epochs=None, batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
     "figure1": dict(epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 FETCH = 20              # steps whose loss and errors are fetched together from a GPU
 IMAGES = 270_000        # seen in a run of the small net, whatever the size of the data
-MAY_CHANGE = {"epochs", "threads", "device", "profile", "save_every"}      # when a run is resumed
+MAY_CHANGE = {"epochs", "threads", "workers", "device", "profile", "save_every"}      # when a run is resumed
 
 
 def make_parser():
@@ -56,8 +56,12 @@ def make_parser():
     yes_or_no = argparse.BooleanOptionalAction
 
     add = parser.add_argument_group("the run").add_argument
-    add("--data", default="fashion-mnist", help="fashion-mnist, cifar10, an .npz file or a folder with train/CLASS/* "
-        "and val/CLASS/*")
+    add("--data", default="fashion-mnist", help="fashion-mnist, cifar10, an .npz file, a folder that data.py has "
+        "prepared (ImageNet, § 2) or one with train/CLASS/* and val/CLASS/*")
+    add("--holdout", type=float, default=0.1, help="share of every training class to validate on (default: 0.1); 0: "
+        "validate on the test images, as the paper did on ImageNet's validation set (§ 5)")
+    add("--lazy", default=False, action=yes_or_no, help="decode a folder's images whenever they are used, instead of "
+        "all of them into memory")
     add("--model", default="small", choices=MODELS, help="alexnet (§ 3.5, Figure 2), small (the same for images of 28 "
         "to 64 pixels; default) or figure1 (§ 3.1, four layers)")
     add("--epochs", type=int, help="passes through the training set, at most (§ 5: about 90; small: as many as make "
@@ -76,13 +80,23 @@ def make_parser():
     add("--size", type=int, help="images are scaled and cut to this side (§ 2: 256; small: 32); views are 7/8 of "
         "it (§ 4.1: 224)")
     add("--scale", type=float, help="factor of the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
-    add("--augment", default=True, action=yes_or_no, help="random crops and mirror images (§ 4.1)")
+    add("--mean", default="pixel", choices=data.MEANS, help="what is subtracted: the mean image where the crop lies (§ "
+        "2, default); its centre, wherever the crop lies (the 2012 code); one mean per channel")
+    add("--augment", default=True, action=yes_or_no, help="random crops, mirror images, colour noise (§ 4.1)")
+    add("--colour", type=float, metavar="SIGMA", help="standard deviation of the colour noise along the principal "
+        "components of RGB (§ 4.1: 0.1, default for alexnet; others 0: none)")
+    add("--colour-factor", default="eigenvalue", choices=data.FACTORS, help="of the colour noise: λ, of pixels from 0 "
+        "to 1 (§ 4.1, default), or √λ (the 2012 code, 2.3 times as strong)")
+    add("--cutout", type=int, default=0, metavar="PIXELS", help="side of a block that is erased from every view (not "
+        "in the paper; default 0: none)")
     add("--seed", type=int, default=0, help="what every random draw follows from")
     add("--threads", type=int, help="of the processor (default: one per core)")
-    add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else "
-        "one; cuda:1: that one; cuda:0,cuda:1: these")
-    add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time of "
-        "every stage on each device, the bytes that cross, and the memory")
+    add("--workers", type=int, default=2, help="threads that make the next batches meanwhile (§ 4.1); 0: none, each "
+        "batch is made when it is needed (default: 2)")
+    add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, "
+        "else one; cuda:1: that one; cuda:0,cuda:1: these")
+    add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time "
+        "of every stage on each device, the bytes that cross, and the memory")
     add("--save-every", type=float, default=300, metavar="SECONDS", help="between checkpoints within an epoch")
     add("--out", metavar="NAME", help="the run's folder in runs/ (default: MODEL-DATA)")
     add("--resume", metavar="RUN", help="go on with the run in this folder")
@@ -115,7 +129,7 @@ def read_options(arguments):
         options = defaults | MODEL_DEFAULTS[given.get("model", "small")] | given
     else:
         try:
-            options = json.loads(Path(resume, "config.json").read_text())["options"]
+            options = defaults | json.loads(Path(resume, "config.json").read_text())["options"]
         except (OSError, ValueError, KeyError):
             raise UserError(f"found no run in {resume}: expected a folder with a config.json, as train.py leaves in "
                             "runs/") from None
@@ -125,6 +139,8 @@ def read_options(arguments):
     for name in ("batch_size", "patience", "epochs", "threads", "size"):
         value = options[name]
         expect(value is None or value >= 1, f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    for name in ("workers", "cutout", "colour"):
+        expect((options[name] or 0) >= 0, f"--{name} must be at least 0, got {options[name]}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"--{name} must be more than 0, got {options[name]}")
     return argparse.Namespace(**options), resume and Path(resume)
@@ -136,12 +152,20 @@ COLUMNS = ("epoch", "lr", "train_loss", "train_top1", "train_top5", "val_loss", 
            "images_per_second", "seconds_waiting")
 
 
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
+                "inverted_dropout")
+INITIAL = ("init", "bias")
+
+
+def given(options, names):
+    """{name: value} of the options that were given."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
 def build(options, pictures, side):
     """The network that the options ask for."""
     make = MODELS[options.model]
-    alternatives = {name: getattr(options, name) for name in (
-        "towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
-        "inverted_dropout", "init", "bias") if getattr(options, name) is not None}
+    alternatives = given(options, ALTERNATIVES + INITIAL)
     known = inspect.signature(make).parameters
     unknown = [f"--{name.replace('_', '-')}" for name in alternatives if name not in known and "options" not in known]
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
@@ -160,8 +184,8 @@ def expect_memory(network, batch_size):
         if device.memory():
             free, total = (size / 2**20 for size in device.memory())
             need = needs[device.name] / 2**20
-            expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} images "
-                                 f"needs about {need:,.0f} MiB more: choose a smaller --batch-size")
+            expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} "
+                                 f"images needs about {need:,.0f} MiB more: choose a smaller --batch-size")
 
 
 def error_rates(network, split, options, views):
@@ -179,9 +203,12 @@ def error_rates(network, split, options, views):
 
 def fetch(device, numbers):
     """Rows of numbers, each an array of no axes on `device` → rows of Python numbers, in one copy."""
+    if not numbers:
+        return []
     with device:
         xp = array_module(numbers[0][0])
-        return device.get(xp.stack([xp.stack([number.astype(np.float64) for number in row]) for row in numbers])).tolist()
+        rows = [xp.stack([number.astype(np.float64) for number in row]) for row in numbers]
+        return device.get(xp.stack(rows)).tolist()
 
 
 def learning_rate(options, rows, epochs):
@@ -203,15 +230,19 @@ def new_folder(options):
 
 
 def train(options, resume):
-    pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed)
+    pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed,
+                         options.holdout, options.lazy)
     side = data.view_side(min(pictures.train.images.shape[1:3]))
-    mean = data.mean_image(pictures.train.images)
+    mean = data.mean_image(pictures.train.images, options.mean, side)
+    colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
     network = build(options, pictures, side)
     expect_memory(network, options.batch_size)
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
     identity = dict(data=pictures.name, images=count, classes=len(pictures.classes))
+    use = dict(model=options.model, options=given(options, ALTERNATIVES), classes=pictures.classes, side=side,
+               scale=options.scale, source=options.data, seed=options.seed)         # with the mean: see trained.py
 
     # Where the run stands: complete epochs in `rows`; in the present one, batches done, and the sums of loss, top-1
     # and top-5 errors over them. Every random draw follows from the seed and these numbers.
@@ -228,8 +259,6 @@ def train(options, resume):
                   parameters=sum(array.size for array in network.weights().values()), numpy=np.__version__,
                   processor=platform.processor() or platform.machine(), threads=network.workers.threads)
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    if pictures.bad:
-        write_text(folder / "bad_images.txt", "\n".join(pictures.bad) + "\n")
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {folder}/")
 
@@ -237,6 +266,8 @@ def train(options, resume):
         return [data.central_views(images, side, mean, options.scale)]
 
     def save():
+        if pictures.bad:
+            write_text(folder / "bad_images.txt", "\n".join(pictures.bad) + "\n")
         weights = network.weights()
         expect(all(np.isfinite(array).all() for array in weights.values()), diverged("a weight"))
         save_checkpoint(folder / "checkpoint.npz", dict(identity=identity, rows=rows, batch=batch, sums=sums, step=step),
@@ -248,19 +279,28 @@ def train(options, resume):
         return (f"{what} is not finite at step {step} with learning rate {lr:g}: start again with a tenth of it (--lr "
                 f"{lr / 10:g}); {folder} {kept}")
 
+    def catch_up():
+        """Add to the sums what the steps since the last time have lost; looking at it waits for the device."""
+        nonlocal sums
+        for n, (loss, top1, top5) in zip(sizes, fetch(first_device, pending)):
+            expect(math.isfinite(loss), diverged("the loss"))
+            sums = [sums[0] + loss * n, sums[1] + top1, sums[2] + top5]
+        sizes.clear(), pending.clear()
+
     stop = []
     for number in (signal.SIGINT, signal.SIGTERM):          # a second Ctrl-C ends at once
         signal.signal(number, lambda number, _: (stop.append(number), signal.signal(number, signal.SIG_DFL)))
 
     first_device = network.devices[0]
-    warm, pending, saved = step + 3, [], time.monotonic()
+    warm, sizes, pending, saved = step + 3, [], [], time.monotonic()
     while len(rows) < epochs and (lr := learning_rate(options, rows, epochs)) is not None:
         epoch = len(rows)
         began, waiting, seen = time.monotonic(), 0.0, (first := batch * options.batch_size)
         total = count // options.batch_size * options.batch_size or count
         bar = tqdm(total=total, initial=first, unit="img", desc=f"epoch {epoch + 1}/{epochs}", leave=False, disable=None)
         source = feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, epoch, batch,
-                                   options.scale, options.augment), network.devices)
+                                   options.scale, options.augment, colour, options.cutout, options.workers),
+                      network.devices)
         while True:
             asked = time.monotonic()
             images, labels = next(source, (None, None))
@@ -271,6 +311,7 @@ def train(options, resume):
             with first_device:
                 logits, caches = network.forward(images, train=True, step=step)
                 loss, cache = network.loss.forward(logits, labels)
+                sizes.append(len(labels))
                 pending.append((loss, top_errors(logits, labels, 1), top_errors(logits, labels, 5)))
                 gradients = network.backward(network.loss.backward(cache), caches)
                 sgd.step(gradients, lr)
@@ -278,11 +319,8 @@ def train(options, resume):
             batch, step, seen = batch + 1, step + 1, seen + len(labels)
             bar.update(len(labels))
             due = stop or time.monotonic() - saved > options.save_every
-            if due or seen >= total or len(pending) == FETCH or network.on_cpu:    # looking at a number waits for it
-                for loss, top1, top5 in fetch(first_device, pending):
-                    expect(math.isfinite(loss), diverged("the loss"))
-                    sums = [sums[0] + loss * len(labels), sums[1] + top1, sums[2] + top5]
-                pending = []
+            if due or len(pending) == FETCH or network.on_cpu:
+                catch_up()
                 bar.set_postfix(loss=f"{sums[0] / seen:.3f}", error=f"{sums[1] / seen:.1%}", refresh=False)
             if step == warm and options.profile:
                 network.profile = Profile(network)
@@ -292,8 +330,10 @@ def train(options, resume):
             if due:
                 saved = save()
             if stop:
+                source.close()
                 print(f"\nstopped after step {step}; go on with: python train.py --resume {folder}")
                 return 128 + stop[0]
+        catch_up()
         bar.close()
         seconds = time.monotonic() - began
 
@@ -305,7 +345,8 @@ def train(options, resume):
               "{seconds_waiting:.1f} s".format(**rows[-1]))
         batch, sums = 0, [0.0, 0, 0]
         if rows[-1]["val_top1"] == min(row["val_top1"] for row in rows):
-            save_checkpoint(folder / "best.npz", dict(identity=identity, epoch=epoch + 1), weights=network.weights())
+            save_checkpoint(folder / "best.npz", dict(identity=identity, epoch=epoch + 1, use=use),
+                            weights=network.weights(), use={"mean": mean})
         saved = save()
         write_text(folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [COLUMNS, *(
             row.values() for row in rows)]))
@@ -318,8 +359,8 @@ def train(options, resume):
         central_view, lambda images: data.ten_views(images, side, mean, options.scale)))
     write_text(folder / "results.json", json.dumps(dict(epoch=facts["epoch"], test_one_view=one, test_ten_views=ten),
                                                    indent=2) + "\n")
-    print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with the "
-          f"weights of epoch {facts['epoch']}; see {folder}/curves.png and {folder}/filters.png")
+    print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with "
+          f"the weights of epoch {facts['epoch']}; see {folder}/curves.png and {folder}/filters.png")
 
 
 def main(arguments=None):

@@ -13,8 +13,8 @@ Each runs in a process of its own; they take turns, round by round, so that a ma
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements-bench.txt for PyTorch (--no-torch:
 without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
 
-With --device cuda, ours and PyTorch run twice, with the tensor cores' TF32 products and without; PyTorch has the first of
-our devices to itself. A measurement ends when all devices have done their work. Two rounds warm up. The batch lies on
+With --device cuda, ours and PyTorch run twice, with the tensor cores' TF32 products and without; PyTorch has the first
+of our devices to itself. A measurement ends when all devices have done their work. Two rounds warm up. The batch lies on
 the devices already (train.py copies it meanwhile). Peak memory is the process's, on the host. Emulated devices have no
 times worth printing, and none are.
 """
@@ -251,13 +251,14 @@ def refuse_emulation(device):
     except DeviceError as error:
         sys.exit(f"step.py: {error}")
     if b"emulat" in place.cupy.cuda.runtime.getDeviceProperties(place.number)["name"].lower():
-        sys.exit("step.py: these CUDA devices are emulated, and their times say nothing about a GPU: run this on hardware")
+        sys.exit("step.py: these CUDA devices are emulated, and their times say nothing about a GPU: run this on "
+                 "hardware")
 
 
 # The race ------------------------------------------------------------------------------------------------------------
 
 def work(name, batch, threads, device):
-    """In a contestant's own process: read a command a line, answer with a line of JSON. ("check": see refuse_emulation.)"""
+    """In a contestant's own process: read a command a line, answer with a line of JSON. "check": refuse_emulation."""
     if name == "check":
         return refuse_emulation(device)
     functions = dict(zip(("step", "predict", "layers"), CONTESTANTS[name.split()[0]](batch, threads, device)))
@@ -276,8 +277,8 @@ def start(name, batch, threads, device, **pipes):
     environment |= KEEP_MEMORY if name == "tuned" else {}
     environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
     environment["CUPY_TF32"] = "1" if name.endswith("TF32") else "0"
-    return subprocess.Popen([sys.executable, __file__, "--worker", name, "--batch", str(batch), "--threads", str(threads),
-                             "--device", device], env=environment, text=True, **pipes)
+    options = ["--worker", name, "--batch", str(batch), "--threads", str(threads), "--device", device]
+    return subprocess.Popen([sys.executable, __file__, *options], env=environment, text=True, **pipes)
 
 
 class Contestant:

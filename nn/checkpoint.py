@@ -1,11 +1,14 @@
-"""Checkpoints: named arrays and a few facts in one .npz file, written so that a crash cannot spoil it."""
+"""Checkpoints: named arrays and a few facts in one .npz file, written so that a crash cannot spoil it, and read so
+that a stranger's file can do no harm."""
 
+import io
 import json
+import math
 import os
 import zipfile
-import zlib
 
 import numpy as np
+from numpy.lib import format as npy
 
 
 class CheckpointError(ValueError):
@@ -24,25 +27,64 @@ def save_checkpoint(path, facts, **groups):
 
 
 def load_checkpoint(path):
-    """→ (facts, {"weights": {"conv1.W": array, …}, …}). Never runs code from the file (no pickle).
+    """→ (facts, {"weights": {"conv1.W": array, …}, …}). Never runs code from the file (no pickle), and takes no more
+    memory than the file is long.
 
     Raises CheckpointError if it is missing, damaged or no checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            facts = json.loads(file["facts"].tobytes())
-            groups = {}
-            for key in file.files:
-                if key != "facts":
-                    group, name = key.split("/")
-                    groups.setdefault(group, {})[name] = file[key]
-            return facts, groups
+        with open(path, "rb") as file:
+            arrays = {name.removesuffix(".npy"): read_npy(member) for name, member in stored_members(file)}
+        facts, groups = json.loads(arrays.pop("facts").tobytes()), {}
+        for key, array in arrays.items():
+            group, name = key.split("/")
+            groups.setdefault(group, {})[name] = array
+        return facts, groups
     except FileNotFoundError:
         raise CheckpointError(f"found no checkpoint at {path}: name a run that train.py has written") from None
-    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile,
-            zipfile.LargeZipFile, zlib.error) as error:                             # what damaged bytes can raise
-        raise CheckpointError(f"{path} is not a whole checkpoint ({type(error).__name__} when read): expected an .npz "
-                              "file written by train.py, use another one") from error
+    except Exception as error:                              # damaged bytes can raise anything
+        raise CheckpointError(f"{path} is not a whole checkpoint ({in_short(error)}): expected an .npz file written by "
+                              "train.py, use another one") from error
+
+
+def in_short(error):
+    """An exception in a line: what it says, and its type where that says more."""
+    text = " ".join(str(error).split())[:600]
+    return text if text and isinstance(error, ValueError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def stored_members(file):
+    """Yield (name, bytes) of each file in an open zip archive whose files are stored as they are, not compressed.
+
+    So written by numpy.savez and by PyTorch, such an archive is no shorter than what is in it: one that says otherwise,
+    with compressed files or with several that share their bytes, is a trap for memory, and refused with ValueError.
+    """
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed, expected files stored as they are")
+        if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
+            raise ValueError("the files in it are longer than it is itself")
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("it has two files of one name")
+        for member in members:
+            yield member.filename, archive.read(member)
+
+
+def read_npy(data):
+    """The array in the bytes of a .npy file. Raises ValueError unless it is one of plain numbers, as long as it says."""
+    stream = io.BytesIO(data)
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f".npy format {version}, expected 1.0 or 2.0")
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = header(stream)
+    if dtype.kind not in "fiu" or dtype.itemsize > 8:
+        raise ValueError(f"an array of {dtype}, expected plain numbers")
+    if len(data) - stream.tell() != math.prod(shape) * dtype.itemsize or any(length < 0 for length in shape):
+        raise ValueError(f"an array of {shape} {dtype} in {len(data) - stream.tell()} bytes")
+    array = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+    return array.astype(dtype.newbyteorder("="))
 
 
 def write_atomically(path, write):

@@ -182,8 +182,8 @@ def cuda_devices():
     try:
         return cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f"found no CUDA device ({error}), expected an NVIDIA GPU and its driver (does nvidia-smi show "
-                          "it?): set it up, or use --device cpu") from None
+        raise DeviceError(f"found no CUDA device ({error}), expected an NVIDIA GPU and its driver (does nvidia-smi "
+                          "show it?): set it up, or use --device cpu") from None
 
 
 def devices(names="cpu", towers=2):

@@ -1,4 +1,4 @@
-"""Batches to the devices while they compute (paper § 4.1: the next images are made on the CPU "computationally free")."""
+"""Batches to the devices while they compute (paper § 4.1: making the next ones is "computationally free")."""
 
 from itertools import cycle
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 def feed(batches, devices):
-    """Yield (images, labels) for each (images, labels) of NumPy arrays: images as a list with one array per tower, on its
-    device, and labels on the first device, where the loss is. On the CPU, the batches as they are.
+    """Yield (images, labels) for each (images, labels) of NumPy arrays: images as a list with one array per tower, on
+    its device, and labels on the first device, where the loss is. On the CPU, the batches as they are.
 
-    A batch goes from pinned memory, by a stream of its own, while the devices compute the step before. `batches` is closed
-    when this is, and an array that was given out may be overwritten after the next is asked for.
+    A batch goes from pinned memory, by a stream of its own, while the devices compute the step before. `batches` is
+    closed when this is, and an array that was given out may be overwritten after the next is asked for.
     """
     try:
         if devices[0].number is None:
@@ -40,7 +40,7 @@ class Slot:
     def __init__(self, devices):
         self.devices = list({device.name: device for device in devices}.values())   # once for two towers on one card
         self.towers = [[device.name for device in self.devices].index(device.name) for device in devices]
-        self.pinned = None
+        self.pinned, self.copied = None, []
 
     def allocate(self, images, labels):
         """Memory for batches like this one. It comes from the device's pool, where queued work may still read what was
@@ -49,16 +49,15 @@ class Slot:
         self.pinned = [first.pinned(array) for array in (images, labels)]
         self.arrays = [[device.empty(array) for device in readers]
                        for array, readers in ((images, self.devices), (labels, self.devices[:1]))]
-        self.copied = []
         self.used()
 
     def fill(self, images, labels):
         """Start copying a batch to the devices."""
+        for event in self.copied:
+            event.synchronize()                                                     # guard 1
         if self.pinned is None or any(pinned.shape != array.shape or pinned.dtype != array.dtype
                                       for pinned, array in zip(self.pinned, (images, labels))):
             self.allocate(images, labels)
-        for event in self.copied:
-            event.synchronize()                                                     # guard 1
         for pinned, array in zip(self.pinned, (images, labels)):
             np.copyto(pinned, array)
         for device, free in zip(self.devices, self.free):

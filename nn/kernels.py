@@ -53,12 +53,13 @@ class Kernels:
 
     def launch(self, name, count, arrays, *numbers):
         """Run kernel `name` with one thread for each of `count` numbers. A kernel's arguments are the arrays, count,
-        and the other numbers: a Python int as int, a float as `real`, NumPy's types as they are."""
+        and the other numbers: whole ones as int, fractions as `real`, NumPy's unsigned types as they are."""
         for array in arrays:
             if not array.flags.c_contiguous:
                 raise ValueError(f"kernel {name} needs arrays whose numbers lie in order, got strides {array.strides} "
                                  f"for shape {array.shape}")
-        numbers = [np.int32(n) if type(n) is int else self.real(n) if type(n) is float else n for n in numbers]
+        numbers = [np.int32(n) if isinstance(n, (int, np.signedinteger)) else self.real(n) if isinstance(n, float)
+                   else n for n in numbers]
         if count:
             self.module.get_function(name)((-(-count // BLOCK),), (BLOCK,), (*arrays, np.int64(count), *numbers))
 

@@ -23,7 +23,7 @@ class Stage(NamedTuple):
 
     The convolutional stages take a batch in pieces of a few images, so that a piece's maps and unrolled columns stay in
     the processor's cache: every piece in every tower is a job, and the jobs are shared out to threads. The fully
-    connected stages, whose weights are what is large, take the whole batch at once, with the threads inside each product.
+    connected stages, whose weights are what is large, take the whole batch at once, with threads inside each product.
     (Pieces of 64 images take 1.4 times as long for a batch of 128 of the full net.)
 
     A GPU takes the whole batch at once everywhere. One thread queues the towers' work, device by device, and does not
@@ -97,7 +97,8 @@ class Network:
         if micro_batch is not None:
             expect_count("micro_batch", micro_batch)
         self.towers, self.shape, self.seed, self.micro_batch = towers, tuple(shape), seed, micro_batch
-        self.devices = find_devices(devices or "cpu", len(towers)) if isinstance(devices or "cpu", str) else devices
+        devices = "cpu" if devices is None else devices
+        self.devices = find_devices(devices, len(towers)) if isinstance(devices, str) else devices
         if len(self.devices) != len(towers) or not all(isinstance(device, Device) for device in self.devices):
             raise ValueError(f"devices must be a list of one Device per tower, {len(towers)}, got {devices!r}")
         self.on_cpu = all(device.number is None for device in self.devices)
@@ -205,7 +206,8 @@ class Network:
             largest = max(stage.largest for stage in self.stages) * item
             ledger.append({"weights": weights, "velocities": weights, "gradients": weights,
                            "kept for backward": count * (sum(kept.values()) - image),
-                           "at work": min(COLUMNS, count * columns * item) + 3 * count * largest, "batches": 2 * count * image})
+                           "at work": min(COLUMNS, count * columns * item) + 3 * count * largest,
+                           "batches": 2 * count * image})
         return ledger
 
     # A batch through the net ---------------------------------------------------------------------------------------

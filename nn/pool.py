@@ -10,26 +10,39 @@ from nn.layer import Layer, expect_count, expect_maps
 class MaxPool2d(Layer):
     """The largest value of every size×size window, windows `stride` apart: they overlap where stride < size.
 
-    The paper pools with size 3 and stride 2; size 2, stride 2 is what it compares with. A last row or column that no
-    whole window reaches is left out (the 2012 code and Caffe add a smaller window there; with the paper's sizes,
-    55 → 27 → 13 → 6, there is none). Of equal values in a window the first, row by row, gets the gradient, as in
-    Caffe (in the 2012 code every one of them does).
+    The paper pools with size 3 and stride 2; size 2, stride 2 is what it compares with. Of equal values in a window the
+    first, row by row, gets the gradient, as in Caffe (in the 2012 code every one of them does).
+
+    ceil: False: a last row or column that no whole window reaches is left out. True: a smaller window is added there, as
+        in the 2012 code and in Caffe. With the paper's sizes, 55 → 27 → 13 → 6, there is none; in the ONNX copy of
+        Caffe's net, 54 → 26 → 12 → 6, the last pooling has one.
     """
 
-    def __init__(self, size=3, stride=2):
+    def __init__(self, size=3, stride=2, ceil=False):
         super().__init__()
         expect_count("MaxPool2d's size", size)
         expect_count("MaxPool2d's stride", stride)
         if size > 15:
             raise ValueError(f"MaxPool2d's size must be at most 15 (a winner's place is kept in a byte), got {size}")
-        self.size, self.stride = size, stride
+        self.size, self.stride, self.ceil = size, stride, ceil
 
     def __repr__(self):
-        return f"MaxPool2d({self.size}, {self.stride})"
+        return f"MaxPool2d({self.size}, {self.stride}{', ceil' if self.ceil else ''})"
 
     def output_shape(self, shape):
-        H, W, C = shape
-        return ((H - self.size) // self.stride + 1, (W - self.size) // self.stride + 1, C)
+        return (*(self.windows(length) for length in shape[:2]), shape[2])
+
+    def windows(self, length):
+        """How many there are along `length` pixels; none begins outside them."""
+        left = (length - self.size) % self.stride               # pixels that no whole window reaches
+        return (length - self.size) // self.stride + 1 + (self.ceil and 0 < left and left + self.size > self.stride)
+
+    def complete(self, x):
+        """x with as many rows and columns of −∞ at its end as the last windows lack."""
+        short = [max(0, (self.windows(length) - 1) * self.stride + self.size - length) for length in x.shape[1:3]]
+        if not any(short):
+            return x
+        return array_module(x).pad(x, ((0, 0), (0, short[0]), (0, short[1]), (0, 0)), constant_values=-np.inf)
 
     def places(self, x):
         """For each of the size² places in a window, what all windows have there: views of x, (N, P, Q, C) each."""
@@ -39,16 +52,17 @@ class MaxPool2d(Layer):
                 for i in range(self.size) for j in range(self.size)]
 
     def forward(self, x, train=True):
-        """x (N, H, W, C) → y (N, P, Q, C). Kept: the place of each winner in its window, one byte, and x's shape."""
+        """x (N, H, W, C) → y (N, P, Q, C). Kept: the place of each winner in its window, one byte, and shapes."""
         expect_maps(self, x)
         if min(x.shape[1:3]) < self.size:
             raise ValueError(f"{self} expects maps of at least {self.size} pixels a side, got {x.shape}: "
                              "use larger images")
+        maps, x = x.shape, self.complete(x)
         xp, cuda = array_module(x), fused(x)
         if cuda:
             P, Q, _ = self.output_shape(x.shape[1:])
             y, winner = cuda.max_pool_forward(x, P, Q, self.size, self.stride, keep=train)
-            return y, ((winner, x.shape) if train else None)
+            return y, ((winner, x.shape, maps) if train else None)
         places = self.places(x)
         y = places[0].copy()                                                        # (N, P, Q, C)
         if not train:
@@ -61,16 +75,16 @@ class MaxPool2d(Layer):
             better *= np.uint8(number)
             xp.maximum(winner, better, out=winner)                                  # later places have larger numbers
             xp.maximum(y, place, out=y)
-        return y, (winner, x.shape)
+        return y, (winner, x.shape, maps)
 
     def backward(self, dy, cache):
         """∂x sums, over the windows that a pixel has won, their ∂y: one pixel can win several windows."""
-        winner, shape = cache
+        winner, shape, maps = cache
         cuda = fused(dy)
         if cuda:
-            _, H, W, _ = shape
-            return cuda.max_pool_backward(dy, winner, H, W, self.size, self.stride), {}
+            dx = cuda.max_pool_backward(dy, winner, *shape[1:3], self.size, self.stride)
+            return dx[:, :maps[1], :maps[2]], {}
         dx = array_module(dy).zeros(shape, dy.dtype)
         for number, place in enumerate(self.places(dx)):
             place += dy * (winner == number)
-        return dx, {}
+        return dx[:, :maps[1], :maps[2]], {}

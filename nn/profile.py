@@ -49,7 +49,8 @@ class Profile:
         text.append(line.format("sum", *(f"{total:.2f}" for total in sums)))
         for source, (now, before) in enumerate(zip(self._sent(), self.sent)):
             for target, count in now.items():
-                text.append(f"tower {source} → tower {target}: {(count - before.get(target, 0)) / steps:,.0f} bytes a step")
+                each = (count - before.get(target, 0)) / steps
+                text.append(f"tower {source} → tower {target}: {each:,.0f} bytes a step")
         for device in {device.name: device for device in network.devices}.values():
             if device.memory():
                 free, total = device.memory()

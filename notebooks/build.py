@@ -1,7 +1,8 @@
 """Make the notebooks from their sources, check them, and make what is made from them.
 
     python notebooks/build.py make [NN …]       NN_title.py → NN_title.ipynb, run from a fresh kernel, with outputs
-    python notebooks/build.py check [NN …]      the pairs agree, everything has run in order, no errors, no dead links
+    python notebooks/build.py check [NN …]      pairs agree, all has run in order, no errors, no dead links,
+                                                and the project's source is shown as it is now
     python notebooks/build.py blank [FOLDER]    the edition to solve: exercises without solutions, nothing run
     python notebooks/build.py html [FOLDER]     the edition to read: index.html and one page per chapter
 
@@ -26,6 +27,7 @@ METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "na
             "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}}
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
 TRACES = re.compile(r"/(?:home|root|Users|tmp|work|mnt|opt|srv|builds?)/\S|[A-Z]:\\\\|\d\d:\d\d:\d\d")   # paths, clocks
 
 
@@ -103,8 +105,19 @@ def faults(path):
                 found.append(f"{pair.name} has an error or a warning in its output: {str(output)[:300]}")
             elif trace := TRACES.search(text):
                 found.append(f"{pair.name} has a path or a time of day in its output: {trace[0]!r}")
+            shown = SHOWN.fullmatch(output.get("data", {}).get("text/markdown", ""))
+            if shown and not stands_in(shown[2], HERE.parent / shown[1]):
+                found.append(f"{pair.name} shows source that is no longer in {shown[1]}: run "
+                             f"`python notebooks/build.py make {path.name[:2]}`")
     return found + [fault for cell in notebook.cells if cell.cell_type == "markdown"
                     for fault in dead_links(pair.name, cell.source)]
+
+
+def stands_in(source, path):
+    """Is `source` in the file, whatever its indentation?"""
+    def bare(text):
+        return "\n".join(line.strip() for line in text.splitlines())
+    return path.exists() and bare(source) in bare(path.read_text(encoding="utf-8"))
 
 
 def dead_links(name, text):

@@ -51,10 +51,14 @@ def local_response_norm(x, size, alpha, beta, k, groups=1):
     return y
 
 
-def max_pool(x, size, stride):
-    """The largest number in each window of size×size, windows `stride` apart (§ 3.4)."""
+def max_pool(x, size, stride, ceil=False):
+    """The largest number in each window of size×size, windows `stride` apart (§ 3.4); whole windows only, or with
+    ceil so many that they reach every pixel that windows can reach."""
     N, height, width, C = x.shape
     P, Q = (height - size) // stride + 1, (width - size) // stride + 1
+    if ceil:
+        P += (P - 1) * stride + size < height and P * stride < height
+        Q += (Q - 1) * stride + size < width and Q * stride < width
     y = np.zeros((N, P, Q, C))
     for n in range(N):
         for p in range(P):
@@ -63,6 +67,7 @@ def max_pool(x, size, stride):
                     largest = -np.inf
                     for i in range(size):
                         for j in range(size):
-                            largest = max(largest, x[n, p * stride + i, q * stride + j, c])
+                            if p * stride + i < height and q * stride + j < width:
+                                largest = max(largest, x[n, p * stride + i, q * stride + j, c])
                     y[n, p, q, c] = largest
     return y

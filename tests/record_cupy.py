@@ -56,10 +56,14 @@ def dtypes():
     return letters
 
 
+def record():
+    """{"version": …, "dtypes": letters, a class or module: {name: parameters}}."""
+    spaces = {path: {name: parameters(getattr(space, name)) for name in sorted(dir(space))
+                     if not re.match("_|annotations$|cuda.", name)}             # cuda…: hundreds of constants
+              for path, space in SPACES.items()}
+    return {"version": cupy.__version__, "dtypes": dtypes()} | spaces
+
+
 if __name__ == "__main__":
-    record = {"version": cupy.__version__, "dtypes": dtypes()}
-    for path, space in SPACES.items():
-        record[path] = {name: parameters(getattr(space, name)) for name in sorted(dir(space))
-                        if not name.startswith(("_", "cuda")) and name != "annotations"}
-    text = json.dumps(record, indent=1)
+    text = json.dumps(record(), indent=1)
     print(re.sub(r"\[\s+([^\]]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text))    # a name per line

@@ -17,7 +17,8 @@ It computes with NumPy and raises Refused, with a sentence, where code breaks on
 5. Work is queued. On a stream it runs in order; between streams, and between a stream and the host, only an event
    (recorded on one, waited for by the other) or synchronize() makes an order. To read what another stream has
    written, or overwrite what it still reads, without such an order is refused, and so is memory freed while another
-   stream still uses it (the pool hands it out again) and pinned memory changed while a copy from it may still run.
+   stream still uses it (the pool hands it out again) and pinned memory changed or freed while a copy from it may
+   still run.
 6. A kernel believes its arguments: a wrong type or number, strides, or a scalar as Python's float (a double!) are read
    as other numbers without a word; here they are refused.
 
@@ -29,14 +30,17 @@ ElementwiseKernel. Where the real CuPy is more lenient, tests/test_strict_cupy.p
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import json
 import operator
 import re
 import sys
+import tempfile
 import threading
 import time
 import types
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +68,7 @@ class OutOfMemoryError(MemoryError):
     """cupy.cuda.memory.OutOfMemoryError."""
 
 
-# Devices, streams, events: who has waited for whom ---------------------------------------------------------------------
+# Devices, streams, events: who has waited for whom -------------------------------------------------------------------
 
 class Clock(dict):
     """{stream: how many of its pieces of work are done}."""
@@ -82,7 +86,7 @@ class Machine:
 
     def __init__(self, devices, memory, peer):
         self.devices, self.memory, self.peer = devices, memory, peer
-        self.thread, self.lock, self.host = threading.local(), threading.RLock(), Clock()
+        self.thread, self.host = threading.local(), Clock()
         self.copies, self.used, self.pinned, self.flying = [], [0] * devices, [], []
         self.limit, self.freed, self.peers = [0] * devices, {}, set()
         self.streams = [[Stream.__new__(Stream)._make(device, True, False)] for device in range(devices)]
@@ -103,7 +107,11 @@ class Machine:
     @property
     def stream(self):
         """The current stream of the current device, in this thread."""
-        return self.thread.__dict__.setdefault("streams", {}).get(self.current, [self.streams[self.current][0]])[-1]
+        return self.stacks.get(self.current, [self.streams[self.current][0]])[-1]
+
+    @property
+    def stacks(self):
+        return self.thread.__dict__.setdefault("streams", {})
 
     def wait(self, clock):
         """The host has waited: what it knows to be done; and pinned memory that is its own again."""
@@ -116,15 +124,20 @@ class Machine:
 class Flight:
     """A copy between a device and pinned memory that the host has not waited for."""
 
-    def __init__(self, array, by, arriving=None):
-        self.array, self.by, self.arriving, self.before = array, by, arriving, array.tobytes()
+    def __init__(self, block, by, arriving=None):
+        self.block, self.by, self.arriving, self.before = weakref.ref(block), by, arriving, block.tobytes()
 
     def land(self):
-        if self.array.tobytes() != self.before:
+        block = self.block()
+        if block is None:
+            raise Refused("pinned memory was freed while a copy from or to it may still have been running: wait for the "
+                          "copy's event first")
+        if block.tobytes() != self.before:
             raise Refused("pinned memory was written to while a copy from or to it may still have been running: wait "
                           "for the copy's event first")
         if self.arriving is not None:
-            self.array[...] = self.arriving
+            out, value = self.arriving
+            out[...] = value
 
 
 class Memory:
@@ -140,10 +153,10 @@ class Memory:
         clock = stream._now()
         for other, count in gpu.freed.pop(stream, {}).items():
             if not clock.saw(other, count):
-                raise Refused(f"memory of {stream} was freed while {other} may still use it, and is now given out again: "
-                              f"let {stream} wait for an event of {other} before the array is dropped")
+                raise Refused(f"memory of {stream} was freed while {other} may still use it, and is now given out "
+                              f"again: let {stream} wait for an event of {other} before the array is dropped")
         self.nbytes, gpu.used[self.device] = block.nbytes, used
-        self.written = stream, clock.get(stream, 0)     # by what the pool's block was used for before
+        self.written = stream, 0
 
     def __del__(self):
         if self.nbytes:
@@ -158,8 +171,8 @@ def work(stream, reads=(), writes=(), any_device=False):
     clock = stream._now()
     for memory in (*reads, *writes):
         if memory.device != gpu.current and not any_device:
-            raise Refused(f"an array of device {memory.device} is used while device {gpu.current} is current: use it under "
-                          "`with device:`, or send it over")
+            raise Refused(f"an array of device {memory.device} is used while device {gpu.current} is current: use it "
+                          "under `with device:`, or send it over")
         if not clock.saw(*memory.written):
             raise Refused(f"{stream} uses an array that {memory.written[0]} has written, or whose memory was last used "
                           f"there, without waiting for it: let it wait for an event recorded there")
@@ -167,8 +180,8 @@ def work(stream, reads=(), writes=(), any_device=False):
     for memory in writes:
         for other, count in memory.readers.items():
             if other is not stream and not clock.saw(other, count):
-                raise Refused(f"{stream} overwrites an array that {other} may still be reading: let it wait for an event "
-                              "recorded there after the reading")
+                raise Refused(f"{stream} overwrites an array that {other} may still be reading: let it wait for an "
+                              "event recorded there after the reading")
         memory.written, memory.readers = (stream, clock[stream]), Clock()
     for memory in reads:
         memory.readers[stream] = clock[stream]
@@ -207,11 +220,11 @@ class Stream:
 
     def __enter__(self):
         self._here()
-        gpu.thread.__dict__.setdefault("streams", {}).setdefault(self._device, [gpu.streams[self._device][0]]).append(self)
+        gpu.stacks.setdefault(self._device, [gpu.streams[self._device][0]]).append(self)
         return self
 
     def __exit__(self, *exception):
-        gpu.thread.streams[self._device].pop()
+        gpu.stacks[self._device].pop()
 
     def use(self):
         self.__enter__()
@@ -270,14 +283,14 @@ class Event:
         return True
 
 
-def get_elapsed_time(start, end):
+def get_elapsed_time(start_event, end_event):
     """Milliseconds between two events."""
-    for event in (start, end):
+    for event in (start_event, end_event):
         if not event._timed or any(not gpu.host.saw(*item) for item in event._recorded().items()):
             raise Refused("the time of an event is asked for that was made with disable_timing, or not waited for")
-    if start._device != end._device:
-        raise Refused(f"the time between events of devices {start._device} and {end._device} is not known to CUDA")
-    return (end._time - start._time) * 1000
+    if start_event._device != end_event._device:
+        raise Refused("the time between events of two devices is not known to CUDA")
+    return (end_event._time - start_event._time) * 1000
 
 
 class Device:
@@ -306,11 +319,8 @@ class Device:
         for stream in gpu.streams[self.id]:
             gpu.wait(stream._now())
 
-    compute_capability = "80"
-    mem_info = property(lambda self: (gpu.memory - gpu.used[self.id], gpu.memory))
 
-
-# Arrays ----------------------------------------------------------------------------------------------------------------
+# Arrays --------------------------------------------------------------------------------------------------------------
 
 def expect_parameters(path, name, args, kwargs):
     """Refuse keywords and positions that CuPy's function lacks."""
@@ -346,17 +356,19 @@ def launch(function, args, kwargs=None, writes=()):
     numbers."""
     found = []
     args, kwargs = strip(tuple(args), found), strip(kwargs or {}, found)
-    with gpu.lock, np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         if writes:
             work(gpu.stream, [a._memory for a in found], [a._memory for a in writes])
         result = function(*args, **kwargs)
-        parts = [np.asarray(part) for part in (result if isinstance(result, (tuple, list)) else [result])]
-        sources = [next((a for a in found if part is a._held or np.may_share_memory(part, a._held)), None)
-                   for part in parts]
-        if result is not None and not writes and any(source is None for source in sources):     # not only views
-            work(gpu.stream, [a._memory for a in found])
-        parts = [wrap(part, source) for part, source in zip(parts, sources)] if result is not None else [None]
-    return type(result)(parts) if isinstance(result, (tuple, list)) else parts[0]
+    if result is None:
+        return None
+    parts = [np.asarray(part) for part in (result if isinstance(result, (tuple, list)) else [result])]
+    sources = [next((a for a in found if part is a._held or np.may_share_memory(part, a._held)), None)
+               for part in parts]
+    if not writes and any(source is None for source in sources):            # not only views, which need no work
+        work(gpu.stream, [a._memory for a in found])
+    arrays = [wrap(part, source) for part, source in zip(parts, sources)]
+    return type(result)(arrays) if isinstance(result, (tuple, list)) else arrays[0]
 
 
 def wrap(held, source=None):
@@ -414,8 +426,7 @@ class ndarray:
     def __array_ufunc__(self, ufunc, method, *args, **kwargs):
         if method == "__call__" and not kwargs and isinstance(args[0], np.generic):        # np.float32(2) * array
             return launch(ufunc, args)
-        if any(isinstance(arg, np.ndarray) for arg in args):
-            return strip(args, [])
+        strip(args, [])                                                     # refuses NumPy arrays
         raise Refused(f"np.{ufunc.__name__} is called on a CuPy array: write xp.{ufunc.__name__}")
 
     def __array_function__(self, function, types, args, kwargs):
@@ -428,16 +439,15 @@ class ndarray:
             stream = gpu.stream if stream is None else stream
             by = work(stream._here(), [self._memory])
             gpu.copies.append((self._memory.device, "host", self._held.nbytes))
-            if out is None or blocking or not is_pinned(out):
+            block = None if out is None or blocking else pinned_block(out)
+            if block is None:
                 stream.synchronize()
                 out = np.empty(self.shape, self.dtype, order) if out is None else out
             if (out.shape, out.dtype) != (self.shape, self.dtype):
                 raise Refused(f"{self.dtype} {self.shape} cannot be fetched into {out.dtype} {out.shape}")
-            if blocking or not is_pinned(out):
-                out[...] = self._held
-            else:
-                out[...] = garbage(out.shape, out.dtype)
-                gpu.flying.append(Flight(out, by, self._held.copy()))
+            out[...] = self._held if block is None else garbage(out.shape, out.dtype)
+            if block is not None:
+                gpu.flying.append(Flight(block, by, (out, self._held.copy())))
         return out
 
     def set(self, arr, stream=None):
@@ -446,27 +456,25 @@ class ndarray:
         if (arr.shape, arr.dtype) != (self.shape, self.dtype):
             raise Refused(f"{arr.dtype} {arr.shape} cannot be set to {self.dtype} {self.shape}")
         with Device(self._memory.device):
-            target = gpu.stream if stream is None else stream._here()
+            target, block = gpu.stream if stream is None else stream._here(), pinned_block(arr)
             for copy in gpu.flying:
-                if np.may_share_memory(copy.array, arr):
+                if block is not None and copy.block() is block:
                     copy.land()                                             # unchanged since that copy, or refused
             by = work(target, (), [self._memory])
             gpu.copies.append(("host", self._memory.device, arr.nbytes))
             self._held[...] = arr
             if stream is None:
                 target.synchronize()
-            elif is_pinned(arr):
-                gpu.flying.append(Flight(arr, by))
+            elif block is not None:
+                gpu.flying.append(Flight(block, by))
 
-    def item(self):
-        return self.get().item()
-
-    def tolist(self):
-        return self.get().tolist()
+    item = lambda self: self.get().item()
+    tolist = lambda self: self.get().tolist()
+    tobytes = lambda self, order="C": self.get().tobytes(order)
 
     def _number(self, kind):
         if self.ndim and kind is not bool:
-            raise Refused(f"{kind.__name__}() of a CuPy array of shape {self.shape}: only arrays of no axes are numbers")
+            raise Refused(f"{kind.__name__}() of a CuPy array of shape {self.shape}: only one of no axes is a number")
         return kind(self.get())
 
     __float__ = lambda self: self._number(float)
@@ -501,7 +509,8 @@ def add_operators():
         def method(self, *others):
             if any(not isinstance(o, (ndarray, np.ndarray, np.generic, int, float, complex)) for o in others):
                 raise Refused(f"{name} of a CuPy array and {type(others[-1]).__name__}")
-            return launch(function, (*others, self) if reflected else (self, *others), writes=[self] if in_place else ())
+            args = (*others, self) if reflected else (self, *others)
+            return launch(function, args, writes=[self] if in_place else ())
         setattr(ndarray, name, method)
 
     for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
@@ -525,9 +534,6 @@ class MemoryPointer:
         self._array, self.mem, self.device_id = array, array._memory, array._memory.device
         self.ptr, self.device = array._held.__array_interface__["data"][0], array.device
 
-    def __int__(self):
-        return self.ptr
-
     def copy_from_device_async(self, src, size, stream=None):
         for pointer in (self, src):
             if pointer.ptr < pointer.mem.start or pointer.ptr + size > pointer.mem.start + pointer.mem.nbytes:
@@ -540,17 +546,18 @@ class MemoryPointer:
             gpu.copies.append((src.device_id, self.device_id, size))
         ctypes.memmove(self.ptr, src.ptr, size)
 
-    copy_from_device = copy_from_device_async
-
 
 def alloc_pinned_memory(size):
     """Memory of the host that a device can copy from, and to, while the host goes on."""
-    gpu.pinned.append(garbage(size, np.uint8))
-    return gpu.pinned[-1]
+    block = garbage(size, np.uint8)
+    gpu.pinned = [known for known in gpu.pinned if known() is not None] + [weakref.ref(block)]
+    return block
 
 
-def is_pinned(array):
-    return any(np.may_share_memory(block, array) for block in gpu.pinned)
+def pinned_block(array):
+    """The pinned memory that an array lies in, or None."""
+    blocks = (known() for known in gpu.pinned)
+    return next((block for block in blocks if block is not None and np.may_share_memory(block, array)), None)
 
 
 def empty_pinned(shape, dtype=float, order="C"):
@@ -559,7 +566,7 @@ def empty_pinned(shape, dtype=float, order="C"):
     return alloc_pinned_memory(size * np.dtype(dtype).itemsize).view(dtype)[:size].reshape(shape, order=order)
 
 
-# The modules -----------------------------------------------------------------------------------------------------------
+# The modules ---------------------------------------------------------------------------------------------------------
 
 class Space(types.ModuleType):
     """A module with what is given, and otherwise with CuPy's names only."""
@@ -580,8 +587,10 @@ class Space(types.ModuleType):
         return function(path, name, of_numpy)
 
 
+# Functions that look at arrays and do no work, and those that write into their first argument:
 ABOUT = {"shape", "ndim", "size", "isscalar", "result_type", "can_cast", "promote_types", "may_share_memory",
-         "shares_memory"}       # functions that look at arrays and do no work
+         "shares_memory"}
+INTO_FIRST = {"copyto", "put", "put_along_axis", "fill_diagonal"}
 
 
 def function(path, name, of_numpy):
@@ -594,8 +603,7 @@ def function(path, name, of_numpy):
             raise Refused(f"cupy.{name} of a list: make it an array of the device first")
         if is_ufunc and len(args) > of_numpy.nin:
             args, kwargs = args[:of_numpy.nin], kwargs | {"out": args[of_numpy.nin:]}
-        out = kwargs.get("out")
-        out = args[0] if name in ("copyto", "put", "put_along_axis", "fill_diagonal") else out
+        out = args[0] if name in INTO_FIRST else kwargs.get("out")
         return launch(of_numpy, args, kwargs, [] if out is None else [*out] if isinstance(out, tuple) else [out])
     call.__name__ = name
     return call
@@ -613,7 +621,7 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
 
 def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     if isinstance(a, ndarray) and a._memory.device != gpu.current:
-        raise Refused(f"cupy.asarray copies an array of device {a._memory.device} to device {gpu.current} without a word")
+        raise Refused(f"cupy.asarray copies an array of device {a._memory.device} to device {gpu.current} unasked")
     return array(a, dtype, bool(copy), order or "K")
 
 
@@ -639,76 +647,68 @@ def device_count():
     return gpu.devices
 
 
-def enable_peer(device):
+def enable_peer(peerDevice):
     if not gpu.peer:
-        raise CUDARuntimeError(217, "cudaErrorPeerAccessUnsupported: peer access is not supported between these devices")
-    if (gpu.current, device) in gpu.peers:
+        raise CUDARuntimeError(217, "cudaErrorPeerAccessUnsupported: peer access is not supported here")
+    if (gpu.current, peerDevice) in gpu.peers:
         raise CUDARuntimeError(704, "cudaErrorPeerAccessAlreadyEnabled: peer access is already enabled")
-    gpu.peers.add((gpu.current, device))
-
-
-def can_access_peer(device, other):
-    return int(gpu.peer and device != other)
-
-
-def properties(device):
-    return {"name": b"strict double", "totalGlobalMem": gpu.memory, "major": 8, "minor": 0, "multiProcessorCount": 4}
-
-
-def memory_info():
-    return gpu.memory - gpu.used[gpu.current], gpu.memory
+    gpu.peers.add((gpu.current, peerDevice))
 
 
 class RawModule:
-    """cupy.RawModule: CUDA source, compiled for the processor by tests/cuda_shim.py where a C++ compiler is there."""
+    """cupy.RawModule: CUDA source, compiled for the processor (tests/cuda_shim.py) where a C++ compiler is there."""
 
-    def __init__(self, code=None, *, path=None, options=(), backend="nvrtc", **more):
-        import cuda_shim
-        self.code = Path(path).read_text() if code is None else code
-        real = dict(option[2:].split("=") for option in options if option.startswith("-D"))["real"]
-        self.module, self.types = cuda_shim.load(self.code, real=real), {"real": real}
+    def __init__(self, code=None, *, path=None, options=(), **more):
+        self.code = Path(path).read_text(encoding="utf-8") if code is None else code
+        self.real = dict(re.findall(r"-D(\w+)=(\w+)", " ".join(options)))["real"]
+
+    def compile(self, log_stream=None):
+        self.module = compiled(self.code, self.real)
 
     def get_function(self, name):
-        found = re.search(rf"__global__\s+void\s+{name}\s*\((.*?)\)", self.code, re.DOTALL)
-        if not found:
+        self.compile()
+        words = re.search(rf"__global__\s+void\s+{name}\s*\((.*?)\)", self.code, re.DOTALL)
+        if not words:
             raise CUDARuntimeError(500, f"cudaErrorSymbolNotFound: named symbol not found: {name}")
-        return RawKernel(self, name, [word.split() for word in found[1].replace("*", " * ").split(",")])
+        return RawKernel(name, self.module.get_function(name), ["const" in word for word in words[1].split(",")])
 
 
-C_TYPES = {"float": "f4", "double": "f8", "int": "i4", "unsigned": "u4", "unsigned int": "u4", "long long": "i8",
-           "unsigned long long": "u8", "unsigned char": "u1", "bool": "?"}
+@functools.cache
+def compiled(code, real):
+    import cuda_shim
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "kernels.cu")
+        path.write_text(code, encoding="utf-8")
+        return cuda_shim.load(path, real=real)
 
 
 class RawKernel:
-    """kernel(grid, block, arguments)."""
+    """kernel(grid, block, arguments). The shim compares their types with the kernel's parameters."""
 
-    def __init__(self, module, name, parameters):
-        self.module, self.name, self.parameters = module, name, parameters
+    def __init__(self, name, launch, const):
+        self.name, self.launch, self.const = name, launch, const
 
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
-        if len(args) != len(self.parameters):
-            raise Refused(f"kernel {self.name} has {len(self.parameters)} parameters, got {len(args)} arguments")
         arrays, reads, writes = [], [], []
-        for words, argument in zip(self.parameters, args):
-            kind = " ".join(word for word in words[:-1] if word not in ("const", "*", "__restrict__"))
-            wanted = np.dtype(C_TYPES[self.module.types.get(kind, kind)])
-            got = argument.dtype if isinstance(argument, (ndarray, np.generic)) else np.asarray(argument).dtype
-            if isinstance(argument, ndarray) != ("*" in words) or got != wanted:
-                raise Refused(f"kernel {self.name}: {' '.join(words)} is given {argument!r} of {got}, which it reads as "
-                              f"{wanted} without a word")
-            if isinstance(argument, ndarray):
-                if not argument._held.flags.c_contiguous:
-                    raise Refused(f"kernel {self.name}: {words[-1]} is a view with strides, which a kernel does not see")
-                (reads if "const" in words else writes).append(argument._memory)
-            arrays.append(argument._held if isinstance(argument, ndarray) else argument)
-        with gpu.lock:
-            work((gpu.stream if stream is None else stream)._here(), reads, writes)
-            self.module.module.get_function(self.name)(grid, block, arrays)
+        strip(tuple(args), arrays)
+        for array, const in zip(args, self.const):
+            if isinstance(array, ndarray):
+                (reads if const else writes).append(array._memory)
+        for array in arrays:
+            if not array._held.flags.c_contiguous:
+                raise Refused(f"kernel {self.name} is given a view with strides {array.strides}, which it does not see")
+        work((gpu.stream if stream is None else stream)._here(), reads, writes)
+        try:            # a Python number is what CuPy makes of it: int64 or float64
+            self.launch(grid, block, [a._held if isinstance(a, ndarray) else np.asarray(a)[()] for a in args])
+        except TypeError as error:
+            raise Refused(f"{error}: CUDA would read other numbers without a word") from None
 
 
 runtime = Space("cupy.cuda.runtime", CUDARuntimeError=CUDARuntimeError, getDeviceCount=device_count,
-                getDevice=lambda: gpu.current, deviceCanAccessPeer=can_access_peer, deviceEnablePeerAccess=enable_peer,
-                getDeviceProperties=properties, memGetInfo=memory_info,
+                getDevice=lambda: gpu.current, deviceEnablePeerAccess=enable_peer,
+                deviceCanAccessPeer=lambda device, peerDevice: int(gpu.peer and device != peerDevice),
+                getDeviceProperties=lambda device: {"name": b"strict double", "totalGlobalMem": gpu.memory},
+                memGetInfo=lambda: (gpu.memory - gpu.used[gpu.current], gpu.memory),
                 deviceSynchronize=lambda: Device().synchronize())
 cuda = Space("cupy.cuda", Device=Device, Stream=Stream, Event=Event, MemoryPointer=MemoryPointer, runtime=runtime,
              get_current_stream=lambda device_id=-1: gpu.stream, get_elapsed_time=get_elapsed_time,

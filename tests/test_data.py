@@ -15,6 +15,9 @@ from PIL import Image
 
 import data
 from data import DataError, Split
+from imaging import arrays as array_sources
+from imaging import decode as decoding
+from imaging import download
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -298,7 +301,7 @@ def test_no_split_may_be_empty(tmp_path, arrays):
         data.load(path, holdout=0.95)
 
 
-@pytest.mark.parametrize("options", [{"size": 0}, {"channels": 2}, {"holdout": 0}, {"holdout": 1.0}])
+@pytest.mark.parametrize("options", [{"size": 0}, {"channels": 2}, {"holdout": -0.1}, {"holdout": 1.0}])
 def test_options_are_checked(options):
     with pytest.raises(DataError, match="expected a size of at least 1 pixel"):
         data.load(**options)
@@ -330,7 +333,7 @@ def test_sources_that_are_not_there(tmp_path):
 # ---------------------------------------------------------------- Fashion-MNIST
 
 def test_embedded_fashion_mnist(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "FASHION_MNIST", tmp_path)
+    monkeypatch.setattr(array_sources, "FASHION_MNIST", tmp_path)
     monkeypatch.chdir(tmp_path)                             # found beside data.py, not where one happens to stand
     found = data.load()
     assert found.name == "Fashion-MNIST, embedded 10,000 images"
@@ -348,7 +351,7 @@ def test_fashion_mnist_of_the_system(monkeypatch, tmp_path):
               "t10k-images-idx3": noise(10, 28, 28), "t10k-labels-idx1": np.arange(10, dtype=np.uint8)}
     for name, array in arrays.items():
         (tmp_path / f"{name}-ubyte.gz").write_bytes(idx(array))
-    monkeypatch.setattr(data, "FASHION_MNIST", tmp_path)
+    monkeypatch.setattr(array_sources, "FASHION_MNIST", tmp_path)
     found = data.load(holdout=0.5)
     assert found.name == f"Fashion-MNIST, 20 images of {tmp_path}"
     np.testing.assert_array_equal(found.test.images[..., 0], arrays["t10k-images-idx3"])
@@ -387,7 +390,7 @@ def cifar(tmp_path):
 
 
 def test_cifar10(cifar, monkeypatch):
-    monkeypatch.setattr(data, "DATASETS", cifar.parent)
+    monkeypatch.setattr(array_sources, "DATASETS", cifar.parent)
     for source in "cifar10", cifar, str(cifar):
         found = data.load(source, holdout=0.2)
         assert found.name == f"CIFAR-10, 50 images of {cifar}"
@@ -433,11 +436,11 @@ def archive_of(path, members):
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
     """Makes an archive of members and has data.py accept its md5; the data goes to tmp_path/datasets."""
-    monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr(array_sources, "DATASETS", tmp_path / "datasets")
 
     def make(members):
         path = archive_of(tmp_path / "cifar.tar.gz", members)
-        monkeypatch.setattr(data, "CIFAR_MD5", hashlib.md5(path.read_bytes()).hexdigest())
+        monkeypatch.setattr(download, "CIFAR_MD5", hashlib.md5(path.read_bytes()).hexdigest())
         return path
     return make
 
@@ -461,7 +464,7 @@ def test_download_from_a_file(archive, tmp_path, capsys):
 
 
 def test_download_over_a_url(archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "CIFAR_URL", archive(WHOLE).as_uri())
+    monkeypatch.setattr(download, "CIFAR_URL", archive(WHOLE).as_uri())
     data.main(["download", "cifar10"])
     assert data.load("cifar10", holdout=0.2).test.images.shape == (10, 32, 32, 3)
 
@@ -485,10 +488,10 @@ def test_oversized_member_is_not_read(archive, tmp_path):
 
 def test_failed_downloads_end_in_a_sentence(archive, tmp_path, monkeypatch):
     path = archive(WHOLE)
-    monkeypatch.setattr(data, "CIFAR_MD5", "0" * 32)
+    monkeypatch.setattr(download, "CIFAR_MD5", "0" * 32)
     with pytest.raises(SystemExit, match="data.py: .*cifar.tar.gz: its md5 is .*, expected 0000.*; fetch it again"):
         data.main(["download", "cifar10", "--from", str(path)])
-    monkeypatch.setattr(data, "CIFAR_URL", (tmp_path / "nothing").as_uri())
+    monkeypatch.setattr(download, "CIFAR_URL", (tmp_path / "nothing").as_uri())
     with pytest.raises(SystemExit, match="data.py: file:.*cannot be fetched .*pass it with --from FILE"):
         data.main(["download", "cifar10"])
     with pytest.raises(SystemExit, match="data.py: .*No such file"):
@@ -567,16 +570,16 @@ def test_broken_files_are_left_out_and_named(folder, monkeypatch):
     (broken / "empty.jpg").touch()
     (broken / "text.jpg").write_text("no image")
     photograph(broken / "bomb.bmp", size=(60, 60))
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(broken / "sixteen.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1700)    # an error from twice that on: 60 × 60
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(broken / "float.tif")
+    monkeypatch.setattr(decoding, "PIXELS", 3599)
     with pytest.raises(DataError, match="5 of 22 images are broken, over 1%; repair or remove them: .*bomb.bmp"):
         data.load(folder)
     monkeypatch.setattr(data, "BROKEN", 0.5)
     found = data.load(folder, holdout=0.2, size=16)
     reasons = {Path(bad.split(": ")[0]).name: bad.split(": ", 1)[1] for bad in found.bad}
-    assert list(reasons) == ["bomb.bmp", "empty.jpg", "sixteen.png", "text.jpg", "truncated.jpg"]
-    assert reasons["empty.jpg"] == reasons["text.jpg"] == "not an image"
-    assert "decompression bomb" in reasons["bomb.bmp"] and "8 bits" in reasons["sixteen.png"]
+    assert list(reasons) == ["bomb.bmp", "empty.jpg", "float.tif", "text.jpg", "truncated.jpg"]
+    assert reasons["empty.jpg"] == "empty file" and reasons["text.jpg"] == "not an image"
+    assert "decompression bomb: 60 x 60" in reasons["bomb.bmp"] and "F pixels" in reasons["float.tif"]
     assert np.bincount(found.train.labels).tolist() == [4, 8]
 
 
@@ -611,12 +614,12 @@ def test_wrong_folders(folder):
         data.load(folder)
     for file in (folder / "val").glob("*/*"):
         file.unlink()
-    with pytest.raises(DataError, match=r"found 15 images train/CLASS/\* and 0 images val/CLASS/\*; expected some"):
+    with pytest.raises(DataError, match="found no image in .*val; expected some images train/CLASS"):
         data.load(folder)
 
 
 def test_a_folder_too_large_is_not_decoded(folder, monkeypatch):
-    monkeypatch.setattr(data, "prepare", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(data, "decode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(DataError, match="17 images of 9999 x 9999 x 3 need 4.7 GiB.* choose a size up to 9176"):
         data.load(folder, size=9999)
 
@@ -655,16 +658,15 @@ def test_exif_orientation_is_ignored(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif)
-    images, broken = data.decode([tmp_path / "turned.jpg"], 32, 3)
-    assert broken == [None]
-    assert [images[0][corner].mean() > 128 for corner in [(0, 0), (0, -1), (-1, 0), (-1, -1)]] == [True, False, False,
-                                                                                                  False]
+    image = data.decode((tmp_path / "turned.jpg").read_bytes(), 32)
+    assert [image[corner].mean() > 128 for corner in [(0, 0), (0, -1), (-1, 0), (-1, -1)]] == [True, False, False,
+                                                                                              False]
 
 
 # ---------------------------------------------------------------- python data.py
 
 def test_show(tmp_path, arrays, monkeypatch, capsys):
-    monkeypatch.setattr(data, "FASHION_MNIST", tmp_path)
+    monkeypatch.setattr(array_sources, "FASHION_MNIST", tmp_path)
     data.main(["show"])
     shown = capsys.readouterr().out.splitlines()
     assert shown[:4] == ["Fashion-MNIST, embedded 10,000 images", "train: 9000 x 28 x 28 x 1",

@@ -74,7 +74,11 @@ POOLS = {
     "pool of 2": (MaxPool2d(2, 2), (3, 5, 7, 2)),
     "pool of 4, stride 3": (MaxPool2d(4, 3), (3, 11, 9, 1)),
     "pool of 2, gaps between": (MaxPool2d(2, 3), (1, 7, 9, 2)),
-    "pool of 1": (MaxPool2d(1, 2), (1, 4, 5, 2))}
+    "pool of 1": (MaxPool2d(1, 2), (1, 4, 5, 2)),
+    "pool, ceil": (MaxPool2d(3, 2, ceil=True), (3, 8, 7, 2)),
+    "pool, ceil, one row in the last window": (MaxPool2d(3, 2, ceil=True), (1, 4, 6, 3)),
+    "pool of 4, stride 3, ceil": (MaxPool2d(4, 3, ceil=True), (3, 9, 8, 1)),
+    "pool of 2, gaps between, ceil": (MaxPool2d(2, 4, ceil=True), (1, 8, 9, 2))}
 OTHERS = {
     "relu": (ReLU(), (3, 4, 3, 2)),
     "relu of features": (ReLU(), (3, 7)),
@@ -84,7 +88,7 @@ OTHERS = {
     "linear, one image": (Linear(3, 7), (1, 3))}
 DROPOUTS = {
     "dropout": (Dropout(), (3, 9), dict(key=(1, 2, "fc6"))),
-    "dropout of maps": (Dropout(0.3), (3, 2, 3, 2), dict(key=(1,))),
+    "dropout of maps": (Dropout(0.3), (3, 2, 5, 2), dict(key=(1,))),
     "dropout inverted": (Dropout(0.3, inverted=True), (3, 9), dict(key=(1, 2), part=(1, 3)))}
 
 LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | OTHERS | DROPOUTS).items()})
@@ -226,7 +230,12 @@ def test_norm_as_printed_is_the_default():
 @pytest.mark.parametrize("layer, shape", cases(POOLS))
 def test_pool_is_the_largest_of_each_window(layer, shape):
     x = spaced(*shape)
-    np.testing.assert_array_equal(layer.forward(x)[0], oracles.max_pool(x, layer.size, layer.stride))
+    np.testing.assert_array_equal(layer.forward(x)[0], oracles.max_pool(x, layer.size, layer.stride, layer.ceil))
+
+
+def test_pool_of_negative_numbers_has_no_zeros_at_its_edge():
+    y, cache = MaxPool2d(3, 2, ceil=True).forward(np.full((1, 4, 4, 1), -3.0))
+    assert y.shape == (1, 2, 2, 1) and (y == -3).all()
 
 
 def test_pool_one_pixel_can_win_four_windows():
@@ -538,4 +547,4 @@ def test_norm_is_pytorchs_with_alpha_times_size(layer, shape):
 @pytest.mark.parametrize("layer, shape", cases(POOLS))
 def test_pool_is_pytorchs(layer, shape):
     F = pytest.importorskip("torch.nn.functional")
-    same_as_torch(layer, spaced(*shape), lambda x: F.max_pool2d(x, layer.size, layer.stride))
+    same_as_torch(layer, spaced(*shape), lambda x: F.max_pool2d(x, layer.size, layer.stride, ceil_mode=layer.ceil))

@@ -266,6 +266,8 @@ ALTERNATIVES = [        # arguments, and what they change: {layer: its new argum
     (dict(lrn_k=1.0), each("norm1 norm2", k=1.0)),
     (dict(towers=1, lrn_across=True), each("norm1 norm2", groups=1)),
     (dict(pool=2), each("pool1 pool2 pool5", size=2) | each("fc6", inputs=108)),
+    (dict(pool_ceil=("pool5",)), each("pool5", ceil=True) | each("fc6", inputs=108)),
+    (dict(towers=1, groups=1), each("conv2 conv4 conv5 norm1 norm2", groups=1)),
     (dict(dropout=0.2), each("drop6 drop7", rate=0.2)),
     (dict(dropout=0), each("drop6 drop7")),
     (dict(inverted_dropout=True), each("drop6 drop7", inverted=True)),
@@ -312,8 +314,10 @@ def test_the_one_gpu_net_has_about_as_many_parameters():
 
 
 def test_without_groups():
-    """The one-GPU net with twice its kernels: every kernel sees all maps."""
-    rows = summary(AlexNet(one_gpu=True, kernels=(192, 512, 768, 768, 256)))
+    """Every kernel sees all maps."""
+    network = AlexNet(towers=1, groups=1, init=None)
+    assert not any(array.any() for array in network.weights().values())
+    rows = summary(network)
     assert [row.shape[-1] for row in rows if row.parameters] == [96, 256, 384, 384, 256, 4096, 4096, 1000]
     assert sum(row.parameters for row in rows) == 62_378_344
     assert sum(row.multiply_adds for row in rows) == 1_135_256_096
@@ -337,6 +341,8 @@ def test_the_net_of_figure_1():
     (dict(image=(9, 9, 3)), "images of 9×9 pixels are too small .* at pool5"), (dict(threads=0), "threads must be"),
     (dict(micro_batch=0), "micro_batch must be"),
     (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
+    (dict(groups=1), "groups=1 needs towers=1"), (dict(groups=3, towers=1), "groups must be one of 1, 2, got 3"),
+    (dict(pool_ceil=("pool3",)), r"pool_ceil names poolings, of pool1, pool2 and pool5, got \('pool3',\)"),
     (dict(stem=(5, 1, 5)), "padding must be smaller than its kernel of 5"), (dict(init="2021"), "got '2021'"),
     (dict(towers=1, kernels=(16, 49, 64, 64, 48)), "must be even, to be halved between towers, got 49")])
 def test_arguments_that_fit_no_net(options, sentence):

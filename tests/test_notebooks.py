@@ -62,7 +62,12 @@ def machine_path(source, notebook):
     cell.outputs = [nbformat.v4.new_output("stream", text="saved in /home/somebody/net.npz")]
 
 
-@pytest.mark.parametrize("spoil, sentence", [(another_source, "differ"), (not_run, "not run from top to bottom"),
+def old_source(source, notebook):
+    cell = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+    cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": "`nn/lrn.py`:\n\n```python\nx = old\n```"})]
+
+
+@pytest.mark.parametrize("spoil, sentence", [(old_source, "no longer in nn/lrn.py"), (another_source, "differ"), (not_run, "not run from top to bottom"),
                                              (error, "error or a warning"), (machine_path, "path or a time")])
 def test_a_spoilt_pair_is_found(copy, spoil, sentence):
     source = copy / CHAPTERS[0].name

@@ -1,6 +1,7 @@
-"""The stand-in for CuPy: what it accepts and refuses. tests/gpu/test_double_is_cupy.py puts the same snippets to the real
-CuPy, so that the two cannot drift apart."""
+"""The stand-in for CuPy: what it accepts and refuses. tests/gpu/test_double_is_cupy.py puts the same snippets to the
+real CuPy, so that the two cannot drift apart."""
 
+import inspect
 import threading
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 import strict_cupy
 from strict_cupy import Missing, OutOfMemoryError, Refused
 
-# Every snippet is an expression. In it, cp is CuPy (or the stand-in), a has 2×3 float32, b three int64, t is a.T, n is a
-# NumPy array, f has 2×3 float32 on another device.
+# Every snippet is an expression. In it, cp is CuPy (or the stand-in), a has 2×3 float32, b three int64, t is a.T, n is
+# a NumPy array, f has 2×3 float32 on another device.
 
 ACCEPTED = """
     a + np.float32(2)                       np.float32(2) * a                       a * 2.5
@@ -108,8 +109,7 @@ def snippets(text):
 
 
 def evaluate(snippet, cp):
-    """→ what the snippet gives on a CuPy as NumPy sees it, with all of a, and whether it is CuPy's array; or None and the
-    exception."""
+    """→ ((what the snippet gives on a CuPy, what is then in a), None), as NumPy sees it; or (None, the exception)."""
     a, b, n = cp.arange(6, dtype=np.float32).reshape(2, 3), cp.arange(3), np.arange(3, dtype=np.float32)
     known = dict(cp=cp, np=np, a=a, b=b, n=n, t=a.T)
     if "f" in snippet and cp.cuda.runtime.getDeviceCount() > 1:
@@ -123,6 +123,7 @@ def evaluate(snippet, cp):
 
 
 def plain(value, cp):
+    """CuPy arrays as ("array", NumPy array), all else as it is."""
     if isinstance(value, cp.ndarray):
         return "array", value.get()
     return [plain(item, cp) for item in value] if isinstance(value, (list, tuple)) else value
@@ -174,7 +175,25 @@ def test_it_is_cupy_only_while_it_is_installed():
     assert sys.modules.get("cupy") is before
 
 
-# Memory, copies --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path, space", [
+    (module.__name__, module) for module in strict_cupy.MODULES.values()] + [
+    (f"cupy.cuda.{kind.__name__}", kind) for kind in (strict_cupy.Device, strict_cupy.Stream, strict_cupy.Event,
+                                                      strict_cupy.MemoryPointer)] + [
+    ("cupy.ndarray", strict_cupy.ndarray), ("cupy.cuda.MemoryPool", strict_cupy.Pool),
+    ("cupy.RawModule", strict_cupy.RawModule)])
+def test_what_is_modelled_has_cupys_names_and_parameters(path, space):
+    for name, thing in vars(space).items():
+        if name.startswith("_"):
+            continue
+        assert path == "cupy.lib" or name in strict_cupy.NAMES[path], f"CuPy 14 has no {path}.{name}"
+        theirs = strict_cupy.NAMES.get(path, {}).get(name)
+        if theirs is not None and callable(thing) and not isinstance(thing, type):
+            own = [p for p, kind in inspect.signature(thing).parameters.items() if p != "self" and kind.kind not in (
+                kind.VAR_KEYWORD, kind.VAR_POSITIONAL)]
+            assert own == [p for p in theirs if p.strip("*") and not p.startswith("*")][:len(own)], f"{path}.{name}"
+
+
+# Memory, copies ------------------------------------------------------------------------------------------------------
 
 def test_new_memory_is_garbage(cp):
     for dtype in (np.float32, np.float64):
@@ -244,7 +263,7 @@ def test_what_is_missing_is_told_from_what_is_not_modelled(cp):
     assert not hasattr(cp.cuda, "Steam")
 
 
-# Streams and events ----------------------------------------------------------------------------------------------------
+# Streams and events --------------------------------------------------------------------------------------------------
 # Two streams of one device, with work on both: orders that are enough, and orders that are not.
 
 def ones(shape=3):
@@ -310,8 +329,9 @@ def test_reading_what_another_stream_has_written(order, cp, setting):
 @pytest.mark.parametrize("order", ORDERS + NO_ORDERS)
 def test_overwriting_what_another_stream_reads(order, cp, setting):
     array, copying = setting
-    copying.wait_event(cp.cuda.get_current_stream().record())       # the writing, but not the reading
+    written = cp.cuda.get_current_stream().record()
     array.sum()
+    copying.wait_event(written)                                     # the writing, but not the reading
     order(cp, cp.cuda.get_current_stream(), copying)
     if order in ORDERS:
         array.set(ones(), stream=copying)
@@ -380,6 +400,20 @@ def test_pinned_memory_refilled(wait, then, cp, setting):
             late()
 
 
+def test_pinned_memory_freed_while_it_is_copied(cp, setting):
+    array, copying = setting
+    import cupyx
+    by_event(cp, cp.cuda.get_current_stream(), copying)
+    for wait in (True, False):
+        pinned = cupyx.empty_pinned((3,), np.float32)
+        array.set(pinned, stream=copying)
+        if wait:
+            copying.synchronize()
+        del pinned
+    with pytest.raises(Refused, match="pinned memory was freed"):
+        copying.synchronize()
+
+
 def test_pinned_memory_by_another_way_and_ordinary_memory(cp, setting):
     array, copying = setting
     memory = cp.cuda.alloc_pinned_memory(12)
@@ -423,6 +457,16 @@ def test_devices_run_side_by_side(cp):
     cp.cuda.get_current_stream().wait_event(arrived)
     a += 1
     assert (b.get() == 1).all()
+
+
+def test_an_array_of_another_device_is_refused_even_when_it_is_finished(cp):
+    with cp.cuda.Device(1):
+        other = cp.ones(3)
+        cp.cuda.Device(1).synchronize()
+    with pytest.raises(Refused, match="an array of device 1 is used while device 0 is current"):
+        other += 1
+    with pytest.raises(Refused, match="an array of device 1 is used while device 0 is current"):
+        cp.ones(3) + other
 
 
 def test_streams_and_events_belong_to_a_device(cp):

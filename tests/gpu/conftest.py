@@ -26,13 +26,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def clean():
-    """After each test its work is done, and on the emulator a fault of one test does not end the next."""
+    """After each test its work is done and its memory given back (the emulator guards every block of it, which takes
+    time)."""
     yield
     gc.collect()
     if COUNT:
         import cupy
         for number in range(COUNT):
-            cupy.cuda.Device(number).synchronize()
+            with cupy.cuda.Device(number) as device:
+                device.synchronize()
+                cupy.get_default_memory_pool().free_all_blocks()
 
 
 @pytest.fixture

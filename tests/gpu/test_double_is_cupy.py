@@ -45,3 +45,11 @@ def test_the_real_one_is_more_lenient(snippet):
     """Else it belongs among what both refuse."""
     (_, error), (_, refused) = both(snippet)
     assert error is None and refused is not None
+
+
+def test_the_record_is_of_this_cupy():
+    import cupy
+    if cupy.__version__ != strict_cupy.NAMES["version"]:
+        pytest.skip(f"recorded was CuPy {strict_cupy.NAMES['version']}, this is {cupy.__version__}")
+    from record_cupy import record
+    assert record() == strict_cupy.NAMES

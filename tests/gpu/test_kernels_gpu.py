@@ -118,10 +118,10 @@ def test_pool_of_equal_values_and_of_none(size, stride):
     layer, rng, device = MaxPool2d(size, stride), np.random.default_rng(0), Device("cuda:0")
     x = rng.integers(0, 3, (3, 9, 12, 5)).astype(np.float32)
     for odd in (np.nan, np.inf, -np.inf):
-        y, (winner, _) = layer.forward(x)
+        y, (winner, *_) = layer.forward(x)
         with device:
             on_device = device.put(x)
-            for found, (place, _) in layer.forward(on_device), plain(layer.forward, on_device):
+            for found, (place, *_) in layer.forward(on_device), plain(layer.forward, on_device):
                 np.testing.assert_array_equal(device.get(found), y)
                 np.testing.assert_array_equal(device.get(place), winner)
         x[rng.random(x.shape) < 0.05] = odd

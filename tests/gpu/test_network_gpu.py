@@ -1,13 +1,18 @@
-"""The towers on CUDA devices: the CPU's numbers, every array where it belongs, and nothing across but what § 3.2 says."""
+"""The towers on CUDA devices: the CPU's numbers, every array where it belongs, nothing across but what § 3.2 says."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import evaluate
 import nn.conv
 import nn.network
 import train
 from alexnet import AlexNet, SmallAlexNet
-from nn import SGD, Profile, feed
+from nn import SGD, feed
 from nn.device import CudaDevice, Device, send
 
 pytestmark = pytest.mark.cuda
@@ -68,7 +73,8 @@ def test_gradients_are_the_cpus(place, towers, options):
 def test_twenty_steps_give_the_cpus_losses(place, towers):
     """float32, dropout on. Rounding grows with the steps: 1e-5 at the end, where another mask or another order of the
     images changes the first digits."""
-    (losses, _), (expected, _) = (steps(SmallAlexNet(5, IMAGE, towers=towers, devices=d, **TINY)) for d in (place, "cpu"))
+    (losses, _), (expected, _) = (steps(SmallAlexNet(5, IMAGE, towers=towers, devices=d, **TINY))
+                                  for d in (place, "cpu"))
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
@@ -119,7 +125,8 @@ def test_traffic_is_what_the_paper_says(emucuda):
     sgd.step(gradients, 0.01)
     for device in network.devices:
         device.wait()
-    there = [(1, 0, 4 * N * n) for n in (21_632, 4_608, 2_048, 2_048)] + [(0, 1, 4 * N * n) for n in (21_632, 4_608, 2_048)]
+    there = [(1, 0, 4 * N * n) for n in (21_632, 4_608, 2_048, 2_048)]
+    there += [(0, 1, 4 * N * n) for n in (21_632, 4_608, 2_048)]
     back = [(target, source, n) for source, target, n in there]
     assert sorted(emucuda.copies()) == sorted(there + back)
 
@@ -304,7 +311,8 @@ def test_resumed_on_the_same_device_to_the_same_bits(folder):
 def test_profile_names_stages_devices_bytes_and_memory(folder, capsys):
     assert run("--epochs", "1", "--device", "cuda", "--profile", "2", "--out", "p") == 0
     out = capsys.readouterr().out
-    for text in ("tower 1, cuda", "conv1 … pool2 forward", "conv3 … pool5 backward", "SGD update", "bytes a step", "MiB in use"):
+    for text in ("tower 1, cuda", "conv1 … pool2 forward", "conv3 … pool5 backward", "SGD update", "bytes a step",
+                 "MiB in use"):
         assert text in out
 
 
@@ -325,3 +333,20 @@ def test_too_little_memory_is_said_before_the_first_step(folder, monkeypatch, ca
     assert run("--epochs", "1", "--device", "cuda", "--batch-size", "128") == 1
     err = capsys.readouterr().err
     assert "has 5 MiB free" in err and "choose a smaller --batch-size" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_evaluation_is_the_cpus(folder, device, capsys):
+    """Error rates, the index of features and what the layers see of a photograph."""
+    assert run("--epochs", "1", "--out", "net") == 0
+    results = {}
+    for place in ("cpu", device):
+        out = place.replace(":", "")
+        assert evaluate.main(["runs/net", "--device", place, "--out", out]) == 0, capsys.readouterr().err
+        results[place] = json.loads(Path(out, "results.json").read_text())
+        assert evaluate.main(["neighbours", "--count", "2", "--weights", "runs/net", "--device", place, "--out", out]) == 0
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)).save("photo.png")
+    assert evaluate.main(["activations", "photo.png", "--weights", "runs/net", "--device", device]) == 0
+    for views in ("one_view", "ten_views"):
+        expected, found = (results[place]["members"][0][views] for place in ("cpu", device))
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5) and found["top1"] == expected["top1"]

@@ -1,0 +1,61 @@
+"""The bytes of one image file → a square of pixels, as § 2 prepares them: the short side scaled to `size`, up or down,
+and the centre cut out. Nothing else."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from imaging.common import require
+
+PIXELS = 100_000_000    # in one image; more is a decompression bomb, and is refused when its header has been read
+warnings.filterwarnings("ignore", module=r"PIL\.")          # of odd metadata, and of sizes: those are looked at below
+
+
+def decode(raw, size, channels=3):
+    """(size, size, C) uint8 of an image file's bytes, or an exception of any type: `reason` makes it a sentence.
+
+    Pixels stay as they are stored: an EXIF orientation is ignored, as the 2012 pipeline did; transparency is dropped;
+    CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The format is
+    found from the content, whatever the name says; of several frames the first is taken.
+    """
+    require(len(raw), "empty file")
+    with Image.open(io.BytesIO(raw)) as image:
+        require(image.width * image.height <= PIXELS, f"decompression bomb: {image.width:,} x {image.height:,} pixels, "
+                                                      f"expected {PIXELS:,} in all or fewer")
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        require(image.mode[0] not in "IF", f"{image.mode} pixels, expected 8 or 16 bits a channel")
+        return prepare(image, size, channels)
+
+
+def reason(error):
+    """Why a file could not be read, in a line."""
+    text = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
+    return " ".join(text.split())
+
+
+def prepare(image, size, channels):
+    """(H, W, C) uint8 of a Pillow image: its short side becomes `size` pixels, then its central square is cut out.
+
+    The square is cut first and scaled alone, which comes to the same and never builds a long image. Shrinking weighs
+    all pixels it covers (Pillow's BILINEAR; the paper names no filter). size None leaves H and W.
+
+    A JPEG file that has not been decoded yet is decoded at 1/2, 1/4 or 1/8 of its size, where twice `size` is left of
+    both sides and `size` is at least 256: there the mean difference stays under 1 grey level (0.6 at most, in 133
+    photographs; with only `size` left 2.6, and at 64 pixels 4.4, so there it is not done).
+    """
+    width, height = image.size
+    if size is not None and size >= 256 and image.format == "JPEG":
+        image.draft(None, (2 * size, 2 * size))
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    if size is not None:
+        short = min(width, height)
+        left, top = (width - short) // 2, (height - short) // 2     # whole pixels of the file: no blur at scale 1
+        across, down = image.width / width, image.height / height   # 1, or what is left
+        box = (left * across, top * down, min((left + short) * across, image.width),
+               min((top + short) * down, image.height))
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(image).reshape(image.height, image.width, channels)

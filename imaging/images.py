@@ -1,0 +1,119 @@
+"""Many images as if they were one array (N, H, W, C) uint8, read when they are asked for: prepared shards, or files.
+
+    images[7]                       (H, W, C)
+    images[0:128], images[[3, 1]]   (n, H, W, C)
+    images[0:128, 16:240, 16:240]   … cut
+    images.part(mask)               the images where mask (N,) is True, still unread
+"""
+
+import io
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+
+from imaging import sources
+from imaging.common import DataError, require
+from imaging.decode import decode, reason
+
+THREADS = 4             # that read a slice
+
+
+class Images:
+    """What Files and Shards share. They have `read(row)`, and `rows`: which of their images these N are."""
+    dtype, ndim = np.dtype(np.uint8), 4
+
+    def __init__(self, rows, size, channels):
+        self.rows, self.size, self.channels = rows, size, channels
+
+    @property
+    def shape(self):
+        return len(self.rows), self.size, self.size, self.channels
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, key):
+        key, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(key, (int, np.integer)):
+            return self.read(self.rows[key])[tuple(rest)]
+        rows = self.rows[np.asarray(key, int) if isinstance(key, list) else key]
+        found = np.empty((len(rows), self.size, self.size, self.channels), np.uint8)
+
+        def one(n):
+            found[n] = self.read(rows[n])
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(one, range(len(rows))))
+        return found[:, *rest]
+
+    def part(self, mask):
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, rows=self.rows[mask])
+        return new
+
+
+class Files(Images):
+    """Image files (sources.Item) decoded and prepared (§ 2) each time that they are read.
+
+    A broken file reads as black; `is_bad(i)` says so from then on, and `bad` has a line "name: reason" for it.
+    DataError when over `share` of all N are broken.
+    """
+
+    def __init__(self, items, size, channels=3, share=0.01):
+        super().__init__(np.arange(len(items)), size, channels)
+        self.items, self.bad, self.bad_rows, self.allowed = items, [], set(), math.floor(share * len(items))
+        Image.init()                                        # once: threads that met a new format together would race
+
+    def read(self, row):
+        if row not in self.bad_rows:
+            try:
+                return decode(sources.read(self.items[row]), self.size, self.channels)
+            except Exception as error:                      # damaged bytes can raise anything
+                self.bad_rows.add(row)
+                self.bad.append(f"{self.items[row].name}: {reason(error)}")
+                require(len(self.bad) <= self.allowed, f"{len(self.bad)} of {len(self.items)} images are broken so "
+                        f"far, over 1%; repair or remove them: {'; '.join(self.bad[:3])}")
+        return np.zeros((self.size, self.size, self.channels), np.uint8)
+
+    def is_bad(self, i):
+        return self.rows[i] in self.bad_rows
+
+
+class Shards(Images):
+    """The images of one split of a prepared folder (imaging/prepare.py).
+
+    files: paths of shards; places (N, 3) int64: which shard, at which byte, how many. An image is read at its offset,
+    with no map kept: over ImageNet's 250 GB the page tables of a memory map alone would grow to half a gigabyte, and a
+    file cut short would end the program with a bus error instead of a sentence.
+    """
+
+    def __init__(self, files, places, size, jpeg, mean, covariance):
+        super().__init__(np.arange(len(places)), size, 3)
+        self.files, self.places, self.jpeg = files, places, jpeg
+        self.training_mean, self.training_covariance = mean, covariance
+
+    def read_bytes(self, row):
+        shard, offset, count = map(int, self.places[row])
+        raw = bytearray(count)
+        with open(self.files[shard], "rb", buffering=0) as file:
+            file.seek(offset)
+            found = file.readinto(raw)
+        require(found == count, f"{self.files[shard]}: found {found:,} of {count:,} bytes at {offset:,}; prepare it "
+                                "again, or look at python data.py check")
+        return raw
+
+    def read(self, row):
+        raw = self.read_bytes(row)
+        if not self.jpeg:
+            return np.frombuffer(raw, np.uint8).reshape(self.size, self.size, 3)
+        try:
+            with Image.open(io.BytesIO(raw)) as image:
+                pixels = np.asarray(image)
+            require(pixels.shape == self.shape[1:], f"{pixels.shape}")
+            return pixels
+        except Exception as error:                          # damaged bytes can raise anything
+            shard, offset, _ = self.places[row]
+            raise DataError(f"{self.files[shard]}: found no JPEG image of {self.size} x {self.size} at {offset:,} "
+                            f"({error}); prepare it again, or look at python data.py check") from error

@@ -1,0 +1,67 @@
+"""Protocol buffers, the wire format of ONNX and Caffe: enough to read them.
+
+A message is a row of fields: a key, number · 8 + wire type, and a value. What a field means is in the schemas, onnx.proto
+and caffe.proto; onnx_model.py and caffe.py name the numbers that they use. (Two formats, one reader of forty lines, no
+package; and no package has Caffe's schema.)
+"""
+
+import numpy as np
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5            # wire types; 3 and 4, groups, are out of use
+
+
+def varint(data, at):
+    """(value, where the next field begins): seven bits a byte, the lowest first, the last byte below 128."""
+    value = 0
+    for i, byte in enumerate(data[at:at + 10]):
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, at + i + 1
+    raise ValueError(f"no number at byte {at}")
+
+
+def message(data):
+    """{field number: [value, …]} of a message. Values: int of a varint (two's complement), else a memoryview of bytes."""
+    fields, at, data = {}, 0, memoryview(data)
+    while at < len(data):
+        key, at = varint(data, at)
+        number, kind = key >> 3, key & 7
+        if kind == VARINT:
+            value, at = varint(data, at)
+            value -= (value >> 63) << 64
+        else:
+            if kind not in (FIXED64, BYTES, FIXED32):
+                raise ValueError(f"wire type {kind} at byte {at}")
+            length, at = varint(data, at) if kind == BYTES else (8 if kind == FIXED64 else 4, at)
+            if length > len(data) - at:
+                raise ValueError(f"{length} bytes announced at byte {at}, {len(data) - at} left")
+            value, at = data[at:at + length], at + length
+        fields.setdefault(number, []).append(value)
+    return fields
+
+
+def text(values, default=""):
+    """The string of a field (its last value), or the default where there is none."""
+    return bytes(values[-1]).decode() if values else default
+
+
+def integers(values):
+    """The whole numbers of a repeated field, one by one or packed into bytes."""
+    found = []
+    for value in values:
+        if isinstance(value, int):
+            found.append(value)
+        else:
+            at = 0
+            while at < len(value):
+                number, at = varint(value, at)
+                found.append(number - ((number >> 63) << 64))
+    return found
+
+
+def numbers(values, dtype):
+    """The array (n,) of a repeated field of floats or doubles, one by one or packed into bytes."""
+    if any(isinstance(value, int) for value in values):
+        raise ValueError("whole numbers where floating-point numbers are expected")
+    arrays = [np.frombuffer(value, dtype) for value in values]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays) if arrays else np.empty(0, dtype)

@@ -1,0 +1,62 @@
+"""The published AlexNets: which net each is, and how it wants its images.
+
+All were trained on ILSVRC-2012 with 1000 classes in the order of their wnids. None is the paper's net to the letter.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import data
+from interop.layout import channels_last
+from trained import rebuild
+
+
+class Published(NamedTuple):
+    options: dict       # of AlexNet
+    side: int           # of the views; the images are 256
+    mean: tuple         # R, G, B
+    scale: tuple        # R, G, B
+    bgr: bool           # were its images' channels in the order blue, green, red?
+
+
+# Caffe's bvlc_alexnet (top-1/top-5 accuracy of the central view on the validation set 57.1/80.2 %): windows of LRN cross
+# the groups, its α = 1e-4 is divided by the window's 5 maps, k is 1, dropout is inverted. 227 pixels fit conv1 exactly.
+# Mean: that of Caffe's mean image over its pixels, as its classification example uses.
+# Differs: Caffe scaled images to 256×256 whatever their shape; data.prepare cuts the central square (§ 2).
+BVLC = Published(dict(towers=1, lrn_alpha=1e-4 / 5, lrn_k=1.0, lrn_across=True, inverted_dropout=True, stem=(11, 4, 0)),
+                 227, (122.679, 116.669, 104.007), (1.0, 1.0, 1.0), bgr=True)
+
+# Its copy in the ONNX Model Zoo takes 224 pixels, without padding: maps of 54, 26 and 12, and a last pooling that reaches
+# beyond the edge, so that 6 come out. (Accuracy as the zoo states it: 54.8/78.2 %.)
+BVLC_ONNX = BVLC._replace(options=BVLC.options | dict(pool_ceil=("pool5",)), side=224)
+
+# torchvision's alexnet (56.5/79.1 %) is that of "One weird trick for parallelizing convolutional neural networks"
+# (Krizhevsky 2014): other widths, no groups, no LRN, two pixels of padding around the image. Dropout stands before fc6
+# and fc7 instead of after, which is the same where only predictions are asked for. Pixels go from 0 to 1 there.
+TORCHVISION = Published(
+    dict(towers=1, groups=1, kernels=(64, 192, 384, 256, 256), lrn=False, inverted_dropout=True, stem=(11, 4, 2)),
+    224, (255 * 0.485, 255 * 0.456, 255 * 0.406), (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)), bgr=False)
+
+
+def make(path, published, tensors, threads=None, devices=None):
+    """The Trained of a published net and its tensors {"conv1.weight": …, "conv1.bias": …} (layout.py).
+
+    Raises CheckpointError that names what does not fit."""
+    def convert(network, tensors):
+        weights = channels_last(network, tensors)
+        if published.bgr:                                   # from here on it takes red, green, blue
+            weights["conv1.W"] = weights["conv1.W"][:, :, ::-1]
+        return weights
+
+    facts = dict(model="alexnet", options=published.options, classes=list(data.imagenet_classes()), side=published.side,
+                 scale=list(published.scale), source=None, seed=0)
+    mean = np.broadcast_to(np.float32(published.mean), (256, 256, 3))
+    return rebuild(path, facts, tensors, mean, threads, devices, convert)
+
+
+# The names of the classes --------------------------------------------------------------------------------------------
+
+def title(name):
+    """What to call a class in print: for a wnid of ImageNet's 1000, its first English name; others as they are."""
+    return data.class_names([name])[0]

@@ -1,0 +1,658 @@
+"""Other programs' files: published nets give what the programs give that they are from; what does not fit is named; and
+what a stranger has put into a file is never run."""
+
+import importlib
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import data
+from alexnet import MODELS
+from interop import load
+from interop.caffe import read as read_caffe
+from interop.layout import channels_first, channels_last
+from interop.npy import read as read_npy
+from interop.protobuf import integers, message
+from interop.pth import Tensor, read as read_pth, resolve
+from interop.published import BVLC, TORCHVISION, title
+from nn import CheckpointError, save_checkpoint
+from trained import read, rebuild
+
+FILES = Path(__file__).parent / "files"
+
+
+def random_weights(network, seed=0):
+    """For every parameter numbers of a size that keeps the signal alive, and biases that are not zero."""
+    rng = np.random.default_rng(seed)
+    return {name: (rng.standard_normal(array.shape) * (0.1 if name.endswith("b") else np.sqrt(2 / np.prod(array.shape[:-1])))
+                   ).astype(np.float32) for name, array in network.weights().items()}
+
+
+def small(model="small", classes=5, size=32, side=28, channels=1, scale=0.02, **options):
+    """A Trained with random weights, as a run would leave it."""
+    rng = np.random.default_rng(1)
+    network = MODELS[model](classes, (side, side, channels), **options)
+    facts = dict(model=model, options=options, classes=[f"class {i}" for i in range(classes)], side=side, scale=scale,
+                 source=None, seed=0)
+    mean = rng.uniform(80, 120, (size, size, channels)).astype(np.float32)
+    return rebuild("small", facts, random_weights(network), mean)
+
+
+def images(net, count=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, net.size, net.size, net.channels), np.uint8)
+
+
+def in_float64(net):
+    """The same net, computing in float64."""
+    for tower in net.network.towers:
+        for layer in tower.values():
+            layer.params = {name: array.astype(np.float64) for name, array in layer.params.items()}
+    return net.network
+
+
+def difference(found, wanted):
+    """The largest, as a share of the largest output."""
+    assert found.shape == wanted.shape
+    return np.abs(found - wanted).max() / np.abs(wanted).max()
+
+
+# The ONNX Model Zoo's and Caffe's bvlc_alexnet -----------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def light():
+    """The graph of bvlc_alexnet that the onnx package brings, with constants as weights."""
+    onnx = pytest.importorskip("onnx")
+    path = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / "light_bvlc_alexnet.onnx"
+    if not path.exists():
+        pytest.skip("this version of onnx does not bring light_bvlc_alexnet.onnx")
+    return path
+
+
+def with_weights(light, weights, side=224, dtype=np.float32):
+    """The same graph with `weights` ({"conv1_w_0": array, …}) in it; side=227: with Caffe's geometry."""
+    import onnx
+    from onnx import helper, numpy_helper
+    model = onnx.load(light)
+    graph = model.graph
+    kept = [node for node in graph.node if node.op_type != "ConstantOfShape"]
+    shapes = {item.name: item for item in graph.initializer}
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(kept)
+    graph.initializer.extend([numpy_helper.from_array(array.astype(dtype), name) for name, array in weights.items()])
+    graph.initializer.append(shapes["OC2_DUMMY_1"])
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for item in (*graph.input, *graph.output):
+        if item.name in ("data_0", "prob_1"):
+            item.type.tensor_type.elem_type = kind
+    kept = [item for item in graph.input if not item.name.endswith("__SHAPE")]
+    del graph.input[:]
+    graph.input.extend(kept)
+    if side == 227:
+        for length in graph.input[0].type.tensor_type.shape.dim[2:]:
+            length.dim_value = 227
+        for node in graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "MaxPool" and attribute.name == "pads":
+                    attribute.ints[:] = [0, 0, 0, 0]
+    return model
+
+
+@pytest.fixture(scope="module")
+def bvlc_weights():
+    """As the graph names them, laid as ONNX and Caffe lay them; of a size that makes norms and groups matter."""
+    rng = np.random.default_rng(5)
+    shapes = dict(conv1=(96, 3, 11, 11), conv2=(256, 48, 5, 5), conv3=(384, 256, 3, 3), conv4=(384, 192, 3, 3),
+                  conv5=(256, 192, 3, 3), fc6=(4096, 9216), fc7=(4096, 4096), fc8=(1000, 4096))
+    weights = {}
+    for name, shape in shapes.items():
+        weights[f"{name}_w_0"] = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+        weights[f"{name}_b_0"] = rng.standard_normal(shape[0], np.float32) * np.float32(0.1)
+    weights["fc8_w_0"] *= np.float32(0.1)               # so that the softmax is not one class alone
+    return weights
+
+
+def as_caffe_takes_it(picture, side):
+    """(1, 3, side, side) float32 of an image (256, 256, 3) uint8: blue, green, red, minus their means."""
+    start = (256 - side) // 2
+    crop = picture[start:start + side, start:start + side, ::-1].astype(np.float32) - np.float32([104.007, 116.669, 122.679])
+    return np.ascontiguousarray(crop.transpose(2, 0, 1)[None])
+
+
+PHOTO = "datasets/photos/coffee.jpg"
+
+
+def photo(size=256):
+    from PIL import Image
+    with Image.open(Path(__file__).resolve().parents[1] / PHOTO) as image:
+        return data.prepare(image, size, 3)
+
+
+def test_the_zoos_graph_with_constant_weights_gives_the_expected_output(light):
+    from onnx import load_tensor, numpy_helper
+    wanted = numpy_helper.to_array(load_tensor(str(light).replace(".onnx", "_output_0.pb")))
+    net = load(light)
+    assert (net.size, net.side, len(net.classes)) == (256, 224, 1000)
+    assert difference(net.network.predict(np.ones((1, 224, 224, 3), np.float32)), wanted) < 1e-6
+
+
+def test_the_zoos_graph_with_random_weights_agrees_with_onnxruntime(light, bvlc_weights, tmp_path):
+    """A photograph, from its pixels on: crop, mean, blue before red, groups, norms, the pooling beyond the edge."""
+    runtime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "bvlc.onnx"
+    path.write_bytes(with_weights(light, bvlc_weights).SerializeToString())
+    net, picture = load(path), photo()
+    wanted, = runtime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
+        None, {"data_0": as_caffe_takes_it(picture, 224)})
+    assert wanted.max() > 2 * wanted.min()
+    assert difference(net.predict(picture[None]), wanted) < 1e-4
+
+
+def test_the_zoos_graph_agrees_with_onnxs_reference_in_float64(light, bvlc_weights, tmp_path):
+    """(The package's own LRN, as of onnx 1.23, goes through as many maps as there are images: here is one that does not.)"""
+    from onnx.reference import ReferenceEvaluator
+    from onnx.reference.op_run import OpRun
+
+    class LRN(OpRun):
+        def _run(self, x, alpha, beta, bias, size):
+            sums = [np.square(x[:, max(0, i - (size - 1) // 2):i + size // 2 + 1]).sum(1) for i in range(x.shape[1])]
+            return (x / (bias + alpha / size * np.stack(sums, 1)) ** beta,)
+
+    path = tmp_path / "bvlc.onnx"
+    model = with_weights(light, bvlc_weights, dtype=np.float64)
+    path.write_bytes(model.SerializeToString())
+    x = as_caffe_takes_it(photo(), 224).astype(np.float64)
+    wanted, = ReferenceEvaluator(model, new_ops=[LRN]).run(None, {"data_0": x})
+    found = in_float64(load(path)).predict(np.ascontiguousarray(x[:, ::-1].transpose(0, 2, 3, 1)))
+    assert found.dtype == np.float64 and difference(found, wanted) < 1e-5
+
+
+def caffemodel(weights, old=False, swapped=False):
+    """The bytes of a .caffemodel, made with Google's library from the field numbers of caffe.proto."""
+    pytest.importorskip("google.protobuf")
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    kinds = dict(int64=3, int32=5, string=9, float=2, message=11)
+    file = descriptor_pb2.FileDescriptorProto(name=f"caffe{old}.proto", package=f"caffe{old}", syntax="proto2")
+
+    def declare(name, *fields):
+        made = file.message_type.add(name=name)
+        for number, field, kind, repeated in fields:
+            own = made.field.add(number=number, name=field, label=3 if repeated else 1, type=kinds.get(kind, 11))
+            if kind not in kinds:
+                own.type_name = f".caffe{old}.{kind}"
+            elif kind == "float" or kind == "int64" and repeated:
+                own.options.packed = True
+
+    declare("BlobShape", (1, "dim", "int64", True))
+    declare("BlobProto", (7, "shape", "BlobShape", False), (5, "data", "float", True), (6, "diff", "float", True),
+            (1, "num", "int32", False), (2, "channels", "int32", False), (3, "height", "int32", False),
+            (4, "width", "int32", False))
+    declare("V1LayerParameter", (2, "bottom", "string", True), (4, "name", "string", False), (5, "type", "int32", False),
+            (6, "blobs", "BlobProto", True))
+    declare("LayerParameter", (1, "name", "string", False), (2, "type", "string", False), (7, "blobs", "BlobProto", True))
+    declare("NetParameter", (1, "name", "string", False), (2, "layers", "V1LayerParameter", True),
+            (100, "layer", "LayerParameter", True))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    net = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe{old}.NetParameter"))(name="AlexNet")
+    norms = ["pool1", "norm1"] if swapped else ["norm1", "pool1"]
+    for name in ["data", "conv1", "relu1", *norms, "conv2", "conv3", "conv4", "conv5", "fc6", "drop6", "fc7", "fc8"]:
+        layer = (net.layers if old else net.layer).add(name=name)
+        for key in ("w", "b"):
+            if f"{name}_{key}_0" in weights:
+                array, blob = weights[f"{name}_{key}_0"], layer.blobs.add()
+                length, size = array.nbytes, []
+                while length:                                   # a varint; data.extend would take half a minute
+                    length, low = divmod(length, 128)
+                    size.append(low | (128 if length else 0))
+                blob.MergeFromString(b"\x2a" + bytes(size) + array.astype("<f4").tobytes())
+                shape = array.shape if not old else (1,) * (4 - array.ndim) + array.shape
+                if old:
+                    blob.num, blob.channels, blob.height, blob.width = shape
+                else:
+                    blob.shape.dim.extend(shape)
+    return net.SerializeToString()
+
+
+@pytest.mark.parametrize("old", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_caffes_net_agrees_with_onnxruntime_at_227_pixels(light, bvlc_weights, tmp_path, old):
+    runtime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "bvlc_alexnet.caffemodel"
+    path.write_bytes(caffemodel(bvlc_weights, old))
+    net, picture = load(path), photo()
+    assert net.side == 227
+    model = with_weights(light, bvlc_weights, side=227).SerializeToString()
+    wanted, = runtime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(
+        None, {"data_0": as_caffe_takes_it(picture, 227)})
+    assert difference(net.predict(picture[None]), wanted) < 1e-4
+    filters = bvlc_weights["conv1_w_0"][:, ::-1].transpose(2, 3, 1, 0)              # red, green, blue
+    np.testing.assert_array_equal(net.network.weights()["conv1.W"], filters)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_layers_of_a_caffemodel(tmp_path, old):
+    """Old files give every blob four lengths."""
+    path, W, b = tmp_path / "small.caffemodel", np.arange(12, dtype=np.float32).reshape(3, 4), np.float32([1, -2, 3])
+    path.write_bytes(caffemodel({"fc6_w_0": W, "fc6_b_0": b}, old))
+    layers = dict(read_caffe(path))
+    assert list(layers)[:2] == ["data", "conv1"] and layers["conv1"] == []
+    for found, wanted in zip(layers["fc6"], (W, b), strict=True):
+        np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
+        assert found.ndim == (4 if old else wanted.ndim)
+
+
+def test_caffenet_is_not_taken_for_alexnet(bvlc_weights, tmp_path):
+    """The same names and shapes, but pooled before it is normalised."""
+    path = tmp_path / "bvlc_reference_caffenet.caffemodel"
+    few = {name: array[:, :1] if array.ndim > 1 else array for name, array in bvlc_weights.items() if name < "fc"}
+    path.write_bytes(caffemodel(few, swapped=True))
+    with pytest.raises(CheckpointError, match="CaffeNet, which pools before it normalises"):
+        load(path)
+
+
+def test_what_does_not_fit_is_named(light, tmp_path):
+    """Other graphs of the zoo, and this one with one number changed."""
+    import onnx
+    for name, what in (("light_vgg19", "expected five Conv and three Gemm"),
+                       ("light_zfnet512", r"conv1.weight is \(96, 3, 7, 7\), expected \(96, 3, 11, 11\)"),
+                       ("light_squeezenet", "expected five Conv and three Gemm")):
+        with pytest.raises(CheckpointError, match=what):
+            load(light.with_name(f"{name}.onnx"))
+    for operator, attribute, value, sentence in (
+            ("LRN", "alpha", 2e-4, "found alpha 0.0002 at norm1, expected 0.0001"),
+            ("LRN", "bias", 2.0, "found bias 2 at norm1, expected 1"), ("LRN", "size", 3, "found size 3 at norm1"),
+            ("Conv", "strides", [2, 2], r"found strides \[2, 2\] at conv1, expected \[4, 4\]"),
+            ("MaxPool", "pads", [0, 0, 1, 1], "found pads .* at pool1"), ("Gemm", "transB", 0, "found transB 0 at fc6")):
+        model = onnx.load(light)
+        node = next(node for node in model.graph.node if node.op_type == operator)
+        kept = [own for own in node.attribute if own.name != attribute]
+        del node.attribute[:]
+        node.attribute.extend([*kept, onnx.helper.make_attribute(attribute, value)])
+        path = tmp_path / "changed.onnx"
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(CheckpointError, match=sentence):
+            load(path)
+    model = onnx.load(light)
+    norm, pool = (next(node for node in model.graph.node if node.op_type == operator) for operator in ("LRN", "MaxPool"))
+    pool.input[0], norm.input[0] = norm.input[0], pool.output[0]
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match="each layer after the one before it"):
+        load(path)
+    with pytest.raises(CheckpointError, match="expected a run's folder or a file ending in .npz, .onnx"):
+        load("weights.h5")
+    with pytest.raises(CheckpointError, match="found no file nowhere.onnx"):
+        load("nowhere.onnx")
+
+
+# bvlc_alexnet.npy ----------------------------------------------------------------------------------------------------
+
+def test_the_dictionary_of_arrays(light, bvlc_weights, tmp_path):
+    """As caffe-tensorflow writes it: kernels (R, S, C/G, K), fc6's inputs position by position."""
+    table = {}
+    for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"):
+        W = bvlc_weights[f"{name}_w_0"]
+        table[name] = [W.transpose(2, 3, 1, 0) if W.ndim == 4 else W.T, bvlc_weights[f"{name}_b_0"]]
+    np.save(tmp_path / "bvlc_alexnet.npy", np.array(table, object), allow_pickle=True)
+    weights = load(tmp_path / "bvlc_alexnet.npy").network.weights()
+    for name, (W, b) in table.items():
+        if name == "conv1":
+            W = W[:, :, ::-1]                                   # blue, green, red → red, green, blue
+        np.testing.assert_array_equal(weights[f"{name}.W"], W, err_msg=name)
+        np.testing.assert_array_equal(weights[f"{name}.b"], b, err_msg=name)
+
+
+def old_npy(table):
+    """The bytes of a .npy of one object as Python 2 wrote it: arrays' numbers are strings of bytes (here by hand)."""
+    def text(value):
+        return b"U" + bytes([len(value)]) + value if len(value) < 256 else b"T" + len(value).to_bytes(4, "little") + value
+
+    def array(values):
+        shape = b"(" + b"".join(b"K" + bytes([n]) for n in values.shape) + b"t"
+        return (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0t" + text(b"b") + b"tR(K\1" + shape
+                + b"cnumpy\ndtype\n(" + text(b"f4") + b"K\0K\1tR(K\3" + text(b"<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+                + b"K\0tb\x89" + text(values.tobytes()) + b"tb")
+
+    entries = b"".join(text(name.encode()) + b"]" + b"(" + b"".join(map(array, arrays)) + b"e" for name, arrays in
+                       table.items())
+    outer = (b"\x80\2cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0t" + text(b"b") + b"tR(K\1)cnumpy\ndtype\n("
+             + text(b"O8") + b"K\0K\1tR(K\3" + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tb\x89](}(" + entries
+             + b"uetb.")
+    head = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }"
+    head += b" " * (-(len(head) + 11) % 16) + b"\n"
+    return b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + outer
+
+
+def test_a_dictionary_that_python_2_wrote(tmp_path):
+    table = {"conv1": [np.arange(12, dtype=np.float32).reshape(3, 4) / 3, np.float32([1, -2])],
+             "fc6": [np.full((100, 2), 0.1, np.float32), np.float32([7])]}
+    path = tmp_path / "old.npy"
+    path.write_bytes(old_npy(table))
+    found = read_npy(path)
+    assert list(found) == list(table)
+    for name in table:
+        for a, b in zip(found[name], table[name], strict=True):
+            np.testing.assert_array_equal(a, b)
+    again = np.load(path, allow_pickle=True, encoding="latin1").item()              # NumPy reads the same
+    np.testing.assert_array_equal(again["conv1"][0], table["conv1"][0])
+
+
+# torchvision's -------------------------------------------------------------------------------------------------------
+
+def torchvision_models():
+    """torchvision.models, also where its compiled part is for another build of PyTorch: nothing here needs that."""
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("compares with torchvision")
+    try:
+        return importlib.import_module("torchvision.models")
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        sys.modules["torchvision._meta_registrations"] = types.ModuleType("torchvision._meta_registrations")
+        return importlib.import_module("torchvision.models")
+
+
+@pytest.fixture(scope="module")
+def torchvisions():
+    torch = pytest.importorskip("torch", reason="compares with PyTorch")
+    models = torchvision_models()
+    torch.manual_seed(3)
+    net = models.alexnet(weights=None).eval()
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("weight"):
+                torch.nn.init.kaiming_normal_(parameter)
+    return net
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["zip", "old", "safetensors"])
+def test_torchvisions_net(torchvisions, tmp_path, kind):
+    """From a photograph's pixels on, with torchvision's own preprocessing."""
+    import torch
+    from torchvision.transforms.functional import center_crop, normalize, to_tensor
+    path = tmp_path / ("alexnet-owt.safetensors" if kind == "safetensors" else "alexnet-owt.pth")
+    if kind == "safetensors":
+        pytest.importorskip("safetensors.torch").save_file(torchvisions.state_dict(), path)
+    else:
+        torch.save(torchvisions.state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
+    net, picture = load(path), photo()
+    x = normalize(to_tensor(center_crop(torch.tensor(picture).permute(2, 0, 1), 224).permute(1, 2, 0).numpy()),
+                  [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])[None]
+    with torch.no_grad():
+        wanted = torchvisions(x).softmax(1).numpy()
+        wanted64 = torchvisions.double()(x.double()).softmax(1).numpy()
+        torchvisions.float()
+    assert difference(net.predict(picture[None]), wanted) < 1e-4
+    x = np.ascontiguousarray(x.permute(0, 2, 3, 1).double().numpy())
+    assert difference(in_float64(net).predict(x), wanted64) < 1e-5
+
+
+def tiny_state():
+    """What tests/files/tiny.pth holds: several views of one storage, a transposed one, half and double precision."""
+    import torch
+    numbers = torch.arange(24, dtype=torch.float32)
+    return {"whole": numbers.reshape(2, 3, 4), "turned": numbers.reshape(4, 6).t(), "part": numbers[5:9],
+            "double": torch.arange(3, dtype=torch.float64) / 3, "half": torch.arange(4, dtype=torch.float16).reshape(2, 2),
+            "none": torch.zeros(0, 3), "parameter": torch.nn.Parameter(numbers[:2])}
+
+
+@pytest.mark.parametrize("name", ["tiny.pth", "tiny-old.pth"])
+def test_a_state_dict_without_pytorch(name):
+    numbers = np.arange(24, dtype=np.float32)
+    wanted = {"whole": numbers.reshape(2, 3, 4), "turned": numbers.reshape(4, 6).T, "part": numbers[5:9],
+              "double": np.arange(3) / 3, "half": np.arange(4, dtype=np.float16).reshape(2, 2),
+              "none": np.zeros((0, 3), np.float32), "parameter": numbers[:2]}
+    found = read_pth(FILES / name)
+    assert list(found) == list(wanted)
+    for key in wanted:
+        assert found[key].dtype == wanted[key].dtype
+        np.testing.assert_array_equal(found[key], wanted[key], err_msg=key)
+
+
+@pytest.mark.torch
+def test_the_tiny_files_are_what_pytorch_writes(tmp_path):
+    torch = pytest.importorskip("torch", reason="compares with PyTorch")
+    torch.save(tiny_state(), tmp_path / "tiny.pth")
+    assert {name: array.tolist() for name, array in read_pth(tmp_path / "tiny.pth").items()} == {
+        name: array.tolist() for name, array in read_pth(FILES / "tiny.pth").items()}
+
+
+# Files with something in them ----------------------------------------------------------------------------------------
+
+class Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+@pytest.mark.parametrize("kind", ["zip", "old", "npy", "numpy's", "build", "checkpoint"])
+def test_nothing_in_a_file_is_run(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / ("weights.npy" if kind in ("npy", "numpy's", "build") else "weights.npz" if kind == "checkpoint"
+                       else "weights.pth")
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps({"features.0.weight": Bomb()}, 2))
+    elif kind == "old":
+        path.write_bytes(b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {}, Bomb(), [])))
+    elif kind == "npy":
+        np.save(path, np.array({"conv1": [Bomb(), Bomb()]}, object), allow_pickle=True)
+    elif kind == "numpy's":                                     # names that are near those that are allowed
+        head = old_npy({})[:old_npy({}).index(b"\x80\2")]
+        path.write_bytes(head + b"\x80\2cnumpy\nload\n(U\1xtR.")
+    elif kind == "build":                                       # a state for what is not ours
+        head = old_npy({})[:old_npy({}).index(b"\x80\2")]
+        path.write_bytes(head + b"\x80\2cnumpy\ndtype\n(U\2f4tR}U\7__class__U\3intsb.")
+    else:
+        np.savez(path, facts=np.array([Bomb()], object))
+    with pytest.raises(CheckpointError, match="weights"):
+        load(path)
+    assert not (tmp_path / "exploded").exists()
+    if kind in ("zip", "old", "npy"):
+        with pytest.raises(CheckpointError, match="asks for (posix|nt).system, which weights do not need"):
+            load(path)
+
+
+@pytest.mark.parametrize("tensor", [((0,), 5, (2,), (1,)), ((0,), 0, (3, 3), (3, 1)), ((0,), 0, (2,), (1 << 39,)),
+                                    ((0,), -1, (2,), (1,)), ((0,), 0, (2,), (-1,)), ((0,), 0, (2, 2), (1,))])
+def test_a_tensor_outside_its_storage_is_refused(tensor):
+    """It would be memory of this process."""
+    _, offset, size, stride = tensor
+    with pytest.raises(ValueError, match="a tensor"):
+        resolve(Tensor(("<f4", "0", 6), offset, size, stride), {"0": bytes(24)})
+
+
+def test_a_foreign_state_dict_is_named(tmp_path):
+    """tiny.pth is none of torchvision's alexnet."""
+    with pytest.raises(CheckpointError, match="conv1.bias is missing.* and .* more"):
+        load(FILES / "tiny.pth")
+
+
+# Out, and in again ---------------------------------------------------------------------------------------------------
+
+NETS = {"two towers": dict(), "one tower": dict(towers=1), "across": dict(towers=1, lrn_across=True), "no norm":
+        dict(lrn=False, inverted_dropout=True), "tanh": dict(activation="tanh", lrn_alpha=0.01, lrn_k=1.0), "one gpu":
+        dict(one_gpu=True), "without": dict(without="conv4", dropout=0.0), "pool of 2": dict(pool=2),
+        "ceil": dict(pool_ceil=("pool1", "pool2", "pool5")), "figure1": dict(model="figure1"),
+        "colour": dict(channels=3, scale=(0.01, 0.02, 0.03))}
+
+
+@pytest.fixture(params=NETS.items(), ids=NETS)
+def net(request):
+    return small(**request.param[1])
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "onnx", "npz"])
+def test_an_exported_net_comes_back_to_the_bit(net, tmp_path, ending):
+    path = tmp_path / f"net.{ending}"
+    if ending == "npz":
+        save_checkpoint(path, dict(use=net.facts()), weights=net.network.weights(), use={"mean": net.mean})
+    else:
+        if ending == "onnx":
+            pytest.importorskip("onnx")
+        module = {"onnx": "onnx_model", "safetensors": "safetensors_file"}[ending]
+        __import__(f"interop.{module}")
+        sys.modules[f"interop.{module}"].export(net, path)
+    again, x = load(path), images(net)
+    assert (again.classes, again.size, again.side, again.options | {}) == (
+        net.classes, net.size, net.side, json.loads(json.dumps(net.options)))
+    for views in (1, 10):
+        np.testing.assert_array_equal(again.predict(x, views), net.predict(x, views))
+
+
+def test_an_exported_onnx_model_gives_the_same_in_onnxruntime(net, tmp_path):
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    from interop.onnx_model import export
+    path = tmp_path / "net.onnx"
+    export(net, path)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(item.domain, item.version) for item in model.opset_import] == [("", 13)]
+    norms = [layer for layer in net.network.towers[0] if layer.startswith("norm")]
+    grouped = len(net.network.towers) > 1 or net.options.get("towers") == 1 and not net.options.get("lrn_across")
+    assert sum(node.op_type == "LRN" for node in model.graph.node) == len(norms) * (2 if grouped else 1)
+    x = images(net, 5)
+    found, = runtime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
+        None, {"images": np.ascontiguousarray(x.transpose(0, 3, 1, 2)).astype(np.float32)})
+    wanted = net.predict(x)
+    assert wanted.max() > 1.2 / len(net.classes)
+    assert difference(found, wanted) < 1e-5
+
+
+def test_an_exported_safetensors_file_opens_elsewhere(tmp_path):
+    library = pytest.importorskip("safetensors")
+    from interop.safetensors_file import export, read as read_safetensors
+    net, path = small(), tmp_path / "net.safetensors"
+    export(net, path)
+    with library.safe_open(path, "numpy") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}
+        assert json.loads(file.metadata()["alexnet"])["classes"] == net.classes
+    shapes = {name: array.shape for name, array in found.items()}
+    assert shapes["conv1.weight"] == (16, 1, 5, 5) and shapes["conv2.weight"] == (48, 8, 5, 5)
+    assert shapes["fc8.weight"] == (5, 512) and shapes["fc8.bias"] == (5,) and shapes["mean"] == (32, 32, 1)
+    own, _ = read_safetensors(path)
+    assert own.keys() == found.keys() and all(np.array_equal(own[name], found[name]) for name in own)
+    np.testing.assert_array_equal(found["conv1.weight"][3, 0, 1, 2], net.network.weights()["conv1.W"][1, 2, 0, 3])
+
+
+@pytest.mark.torch
+def test_an_exported_safetensors_file_in_pytorch(tmp_path):
+    """The tensors, put into PyTorch's own layers, give the same: names, order of fc6 and all."""
+    torch, safe = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+    F = torch.nn.functional
+    from interop.safetensors_file import export
+    net = small(lrn=False, inverted_dropout=True, towers=1, groups=1)
+    export(net, tmp_path / "net.safetensors")
+    w = safe.load_file(tmp_path / "net.safetensors")
+    images_ = images(net)
+    start = (net.size - net.side) // 2
+    crop = slice(start, start + net.side)
+    x = (torch.tensor(images_).float() - w["mean"])[:, crop, crop].permute(0, 3, 1, 2) * float(net.scale)
+    for i, padding in enumerate((2, 2, 1, 1, 1), start=1):
+        x = F.relu(F.conv2d(x, w[f"conv{i}.weight"], w[f"conv{i}.bias"], padding=padding))
+        x = F.max_pool2d(x, 3, 2) if i in (1, 2, 5) else x
+    x = x.flatten(1)
+    for name in ("fc6", "fc7"):
+        x = F.relu(F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"]))
+    found = F.linear(x, w["fc8.weight"], w["fc8.bias"]).softmax(1).numpy()
+    assert difference(found, net.predict(images_)) < 1e-5
+
+
+@pytest.mark.parametrize("name, shape", [("fc8.weight", (512, 5)), ("conv3.weight", (64, 48, 9)), ("conv1.bias", (4, 4))])
+def test_a_tensor_of_another_shape_is_named(name, shape):
+    """Also where it has as many numbers."""
+    network = small().network
+    tensors = channels_first(network)
+    expected = tensors[name].shape
+    tensors[name] = tensors[name].reshape(shape)
+    with pytest.raises(ValueError, match=re.escape(f"{name} is {shape}, expected {expected}")):
+        channels_last(network, tensors)
+
+
+def test_classes_and_their_names():
+    classes = list(data.imagenet_classes())
+    assert len(set(classes)) == 1000 and classes == sorted(classes) and classes[281] == "n02123045"
+    assert title("n02123045") == "tabby" and title("Shirt") == "Shirt" and title("n99999999") == "n99999999"
+    assert title("n02012849") == "crane (n02012849)"            # there are two kinds
+
+
+# What is refused -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("change, sentence", [
+    (dict(model="resnet"), "model must be one of alexnet, small, figure1, found 'resnet'"),
+    (dict(options=dict(seed=3)), "found options"), (dict(options=dict(neurons=1 << 40)), "holds no net"),
+    (dict(options=dict(kernels=[10**7, 10**7, 2, 2, 2])), "holds no net"), (dict(classes=[]), "not a list of names"),
+    (dict(classes=["a"] * 4), "these weights are of another net"), (dict(side=33), "found views of 33"),
+    (dict(scale="x"), "found scale 'x'"), (dict(scale=[1, 2]), "found scale"), (dict(scale=None), "found scale None"),
+    (dict(scale=1e99), "found scale"), (dict(seed=-1), "its source or seed"), (dict(options=dict(stem=5)), "holds no net")])
+def test_a_description_that_is_not_right(tmp_path, change, sentence):
+    net, path = small(), tmp_path / "net.npz"
+    save_checkpoint(path, dict(use=net.facts() | change), weights=net.network.weights(), use={"mean": net.mean})
+    with pytest.raises(CheckpointError, match=sentence):
+        read(path)
+
+
+@pytest.mark.parametrize("spoil, sentence", [
+    (lambda w: w.update({"fc8.b": np.full(5, np.nan, np.float32)}), r"fc8.b \(float32\) holds what is no finite"),
+    (lambda w: w.update({"fc8.b": np.full(5, 1e300)}), r"fc8.b \(float64\) holds what is no finite"),
+    (lambda w: w.update({"fc8.b": np.ones(5, np.int32)}), r"fc8.b \(int32\) holds what is no finite"),
+    (lambda w: w.pop("conv3.W"), "found conv3.W missing"), (lambda w: w.update(x=np.ones(1)), "expected none of that name"),
+    (lambda w: w.update({"conv1.W": w["conv1.W"][1:]}), "found conv1.W")])
+def test_weights_that_are_not_right(tmp_path, spoil, sentence):
+    net, path = small(), tmp_path / "net.npz"
+    weights = net.network.weights()
+    spoil(weights)
+    save_checkpoint(path, dict(use=net.facts()), weights=weights, use={"mean": net.mean})
+    with pytest.raises(CheckpointError, match=sentence):
+        read(path)
+
+
+def test_a_run_of_before_says_so(tmp_path):
+    save_checkpoint(tmp_path / "best.npz", dict(epoch=3), weights={"conv1.W": np.ones(3)})
+    with pytest.raises(CheckpointError, match="does not say how its net is used: expected a best.npz as train.py writes"):
+        load(tmp_path)
+
+
+def test_an_archive_that_unfolds_is_refused(tmp_path):
+    """Compressed zeros: a thousand times as long when read."""
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, facts=np.zeros(1 << 24, np.uint8))
+    assert path.stat().st_size < 1 << 16
+    with pytest.raises(CheckpointError, match="compressed, expected files stored as they are"):
+        read(path)
+
+
+def test_wire_format():
+    """Numbers and bytes as Google's description of the format gives them."""
+    assert message(bytes.fromhex("089601")) == {1: [150]}
+    assert message(bytes.fromhex("08ffffffffffffffffff01")) == {1: [-1]}
+    assert bytes(message(bytes.fromhex("120774657374696e67"))[2][0]) == b"testing"
+    assert integers(message(bytes.fromhex("3206038e029ea705"))[6]) == [3, 270, 86942]
+    for broken in ("08", "0880", "120774", "0b", "08ffffffffffffffffffff01", "0d0000"):
+        with pytest.raises(ValueError):
+            message(bytes.fromhex(broken))
+
+
+def test_reading_needs_no_package(tmp_path):
+    """Every reader, in a Python that has NumPy, Pillow, Matplotlib, tqdm and threadpoolctl alone."""
+    code = ("import sys\nfor name in ('onnx', 'onnxruntime', 'safetensors', 'torch', 'torchvision', 'google', "
+            "'imagenet_classes'): sys.modules[name] = None\n"
+            "import interop.onnx_model, interop.caffe, interop.pth, interop.npy, interop.safetensors_file, evaluate")
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[1], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_published_nets_have_their_number_of_parameters():
+    """Caffe's 60,965,224 and torchvision's 61,100,840."""
+    for published, count in (BVLC, 60_965_224), (TORCHVISION, 61_100_840):
+        network = MODELS["alexnet"](1000, (published.side, published.side, 3), **published.options, init=None)
+        assert sum(array.size for array in network.weights().values()) == count
+        assert channels_first(network)["fc6.weight"].shape == (4096, 9216)

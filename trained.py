@@ -1,0 +1,136 @@
+"""A trained net with all that its use needs: what its outputs are called, and how an image is prepared for it.
+
+    net = read("runs/small-fashion-mnist")                  # a run, or a file that train.py has left: best.npz
+    net.predict(images, views=10)                           # (N, classes): § 4.1, averaged after the softmax
+    net.features(images)                                    # (N, F): what the last layer sees (§ 6.1)
+
+images are uint8, (N, size, size, C), as data.prepare makes them. Files of other programs: interop/.
+"""
+
+import inspect
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import data
+from alexnet import MODELS, AlexNet
+from nn import CheckpointError, DeviceError, Network, load_checkpoint
+from nn.checkpoint import in_short
+
+SIDE = 1024             # pixels: no net here has larger images, and a file that says so is damaged
+
+
+class Trained(NamedTuple):
+    name: str               # the file or run it is from
+    network: Network
+    classes: list[str]      # output i means classes[i]
+    mean: np.ndarray        # (size, size, C) float32: subtracted from an image, where the view is cut
+    scale: np.ndarray       # () or (C,) float32: factor of the pixels, after that
+    model: str              # which of alexnet.MODELS …
+    options: dict           # … made with which options: together with weights() enough to make it again
+    source: str | None      # what it was trained on, as data.load takes it, and the seed of that run, where known
+    seed: int
+
+    @property
+    def size(self):
+        """The side of the images it takes, in pixels."""
+        return self.mean.shape[0]
+
+    @property
+    def channels(self):
+        return self.mean.shape[2]
+
+    @property
+    def side(self):
+        """The side of the views cut from an image: what the network itself takes."""
+        return self.network.shape[0]
+
+    def views(self, images, views=1):
+        """The central view of images (n, size, size, C) uint8, or the ten of § 4.1: arrays (n, side, side, C)."""
+        if views == 1:
+            return [data.central_views(images, self.side, self.mean, self.scale)]
+        return data.ten_views(images, self.side, self.mean, self.scale)
+
+    def predict(self, images, views=1):
+        """images (n, size, size, C) uint8 → probabilities (n, classes), the mean over the views of their softmax."""
+        return np.mean([self.network.predict(view) for view in self.views(images, views)], axis=0)
+
+    def features(self, images):
+        """images (n, size, size, C) uint8 → (n, F): what the last layer sees of the central view."""
+        return self.network.features(next(iter(self.views(images))))
+
+    def grouped(self):
+        """The same net as one tower with groups, which equals two: for what goes through it layer by layer."""
+        if len(self.network.towers) == 1:
+            return self
+        return rebuild(self.name, self.facts() | dict(options=self.options | dict(towers=1)), self.network.weights(),
+                       self.mean, self.network.workers.threads)
+
+    def facts(self):
+        """What rebuild needs besides the arrays; JSON can hold it."""
+        return dict(model=self.model, options=self.options, classes=self.classes, side=self.side,
+                    scale=self.scale.tolist(), source=self.source, seed=self.seed)
+
+
+def read(path, threads=None, devices=None):
+    """The Trained of a run's folder, or of a best.npz. Raises CheckpointError if it is missing, damaged or older than
+    what this needs."""
+    path = Path(path)
+    file = path / "best.npz" if path.is_dir() else path
+    facts, arrays = load_checkpoint(file)
+    if not isinstance(facts, dict) or "use" not in facts or "mean" not in arrays.get("use", {}):
+        raise CheckpointError(f"{file} does not say how its net is used: expected a best.npz as train.py writes it "
+                              "now; train again, or name another")
+    return rebuild(path, facts["use"], arrays.get("weights", {}), arrays["use"]["mean"], threads, devices)
+
+
+def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None):
+    """The Trained that `facts` (as Trained.facts gives them), weights {"conv1.W": array, …} and the mean image describe.
+    convert: for weights laid otherwise, a function of (network, weights) that checks their shapes and turns them.
+
+    They may be a stranger's: everything is looked at before it is used, and the net is made of zeros, which take no
+    memory, until the weights have proved to be all there and of its shapes. Raises CheckpointError, naming `path` and
+    what does not fit.
+    """
+    def expect(condition, what):
+        if not condition:
+            raise CheckpointError(f"{path} describes no net of this program: {what}; use another file")
+
+    expect(isinstance(facts, dict), "its description is not a table of names and values")
+    model, options, classes, side = (facts.get(key) for key in ("model", "options", "classes", "side"))
+    expect(isinstance(model, str) and model in MODELS, f"model must be one of {', '.join(MODELS)}, found {model!r:.80}")
+    known = inspect.signature(MODELS["figure1"] if model == "figure1" else AlexNet).parameters
+    known = set(known) - {"classes", "image", "init", "bias", "seed", "threads", "devices", "micro_batch"}
+    expect(isinstance(options, dict) and set(options) <= known, f"found options {options!r:.80}, expected some of "
+           f"{', '.join(sorted(known))}")
+    expect(isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes),
+           "its classes are not a list of names")
+    expect(mean.ndim == 3 and mean.shape[0] == mean.shape[1] and 1 <= mean.shape[0] <= SIDE and
+           mean.shape[2] in (1, 3) and mean.dtype.kind == "f" and np.isfinite(mean).all(),
+           f"found a mean image of {mean.dtype} {mean.shape}, expected numbers, (size, size, 1 or 3), size up to {SIDE}")
+    expect(isinstance(side, int) and 1 <= side <= len(mean), f"found views of {side!r:.80} pixels a side, expected 1 to "
+           f"{len(mean)}")
+    try:
+        with np.errstate(over="ignore"):
+            scale = np.array(facts.get("scale"), np.float32)
+    except (TypeError, ValueError, OverflowError):
+        scale = np.array(np.nan)
+    expect(scale.shape in ((), mean.shape[2:]) and np.isfinite(scale).all(),
+           f"found scale {facts.get('scale')!r:.80}, expected a number, or one for each of {mean.shape[2]} channels")
+    source, seed = facts.get("source"), facts.get("seed", 0)
+    expect(isinstance(source, str | None) and isinstance(seed, int) and seed >= 0, "its source or seed is none")
+    try:
+        network = MODELS[model](len(classes), (side, side, mean.shape[2]), **options, init=None, threads=threads,
+                                devices=devices)
+        weights = convert(network, weights) if convert else weights
+        with np.errstate(over="ignore"):                        # float64 beyond float32 becomes infinite, and is found
+            network.load_weights(weights)
+    except DeviceError:
+        raise
+    except Exception as error:                                  # options that make no net can raise anything
+        raise CheckpointError(f"{path} holds no net of this program ({in_short(error)}); use another file") from None
+    for name, array in network.weights().items():
+        expect(weights[name].dtype.kind == "f" and np.isfinite(array).all(),
+               f"{name} ({weights[name].dtype}) holds what is no finite floating-point number")
+    return Trained(str(path), network, classes, mean.astype(np.float32), scale, model, options, source, seed)
