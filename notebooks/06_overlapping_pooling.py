@@ -86,7 +86,8 @@ show_source(MaxPool2d.forward)
 
 # %% [markdown]
 # The layer loops over the $z^2$ *places* in a window instead of over windows: for each place, the pixels that all windows have
-# there are one slice of `x` with step $s$. It keeps one byte per window, the number of the winning place.
+# there are one slice of `x` with step $s$. It keeps one byte per window, the number of the winning place. (`complete` does nothing
+# here: it is for `ceil=True`, exercise 1. The lines under `if cuda` are for GPUs.)
 #
 # ## Who sees whom
 #
@@ -175,7 +176,7 @@ show(figure, "**Figure 6.2.** Four windows (frames, slightly drawn in to be told
 # %%
 class Assigning(MaxPool2d):
     def backward(self, dy, cache):
-        winner, shape = cache
+        winner, shape = cache[:2]
         dx = np.zeros(shape, dy.dtype)
         for number, place in enumerate(self.places(dx)):
             np.copyto(place, dy, where=winner == number)
@@ -245,6 +246,7 @@ for z in (2, 3):
 #
 # **1.** The 2012 code and Caffe add a smaller window at the end if pixels are left over: the number of windows is rounded up. For
 # which of the sides 55, 27, 13 (3/2), and 32, 16 (3/2, on CIFAR-10) does that make a difference? Give the side for each.
+# (The project's layer does it with `ceil=True`; yours should agree.)
 
 # %% tags=["solution"]
 def side_rounded_up(H, z, s):
@@ -255,6 +257,7 @@ def side_rounded_up(H, z, s):
 # %%
 check([side_rounded_up(H, 3, 2) for H in (55, 27, 13, 32, 16)], [27, 13, 6, 16, 8],
       [([27, 13, 6, 15, 7], "that is rounded down"), ([26, 12, 5, 15, 7], "fences and posts: the first window counts, too")])
+assert all(MaxPool2d(3, 2, ceil=True).output_shape((H, H, 1))[0] == side_rounded_up(H, 3, 2) for H in range(3, 60))
 
 # %% [markdown]
 # **2.** Without ties, adding up all of `dx` gives what adding up all of `dy` gives. Why? Use it: `dx` of some layer sums to 7,
