@@ -1,0 +1,205 @@
+"""Make the notebooks from their sources, check them, and make what is made from them.
+
+    python notebooks/build.py make [NN …]       NN_title.py → NN_title.ipynb, run from a fresh kernel, with outputs
+    python notebooks/build.py check [NN …]      pairs agree, all has run in order, no errors, no dead links,
+                                                and the project's source is shown as it is now
+    python notebooks/build.py blank [FOLDER]    the edition to solve: exercises without solutions, nothing run
+    python notebooks/build.py html [FOLDER]     the edition to read: index.html and one page per chapter
+
+NN: numbers of chapters; without any, all. `blank` writes to notebooks/blank, `html` to notebooks/html, unless a folder
+is named. The HTML edition needs no network: MathJax lies in it. Packages: requirements-notebooks.txt.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+HERE = Path(__file__).resolve().parent
+METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}}
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
+TRACES = re.compile(r"/(?:home|root|Users|tmp|work|mnt|opt|srv|builds?)/\S|[A-Z]:\\\\|\d\d:\d\d:\d\d")   # paths, clocks
+
+
+def sources(numbers=()):
+    """The chapters' sources in order; numbers: of these chapters only."""
+    found = sorted(HERE.glob("[0-9][0-9]_*.py"))
+    unknown = set(numbers) - {path.name[:2] for path in found}
+    if unknown:
+        sys.exit(f"no chapter {', '.join(sorted(unknown))}; there are {', '.join(path.name[:2] for path in found)}")
+    return [path for path in found if not numbers or path.name[:2] in numbers]
+
+
+def read_source(path):
+    """A percent script as a notebook without outputs. A cell's id follows from what it says (and, of equal cells, from
+    which it is), so that it stays when others change."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    seen = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
+        if {"solution", "figure"} & set(tags):
+            cell.metadata.jupyter = {"source_hidden": True}                 # folded away in JupyterLab
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def write(notebook, path):
+    """Whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    nbformat.validate(notebook)
+    temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def make(paths):
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    for path in paths:
+        notebook, start = read_source(path), time.perf_counter()
+        client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, coalesce_streams=True,
+                                resources={"metadata": {"path": str(HERE)}})
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            sys.exit(f"{path.name} does not run:\n{error}")
+        notebook.metadata = nbformat.from_dict(METADATA)        # a kernel adds its version: which is no news
+        write(notebook, path.with_suffix(".ipynb"))
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def faults(path):
+    """What is wrong with the pair of a source, as a list of sentences."""
+    pair = path.with_suffix(".ipynb")
+    if not pair.exists():
+        return [f"{pair.name} is missing: run `python notebooks/build.py make {path.name[:2]}`"]
+    source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), []
+
+    def says(cells):
+        return [(cell.cell_type, cell.source, cell.id, dict(cell.metadata)) for cell in cells]
+
+    if says(source.cells) != says(notebook.cells):
+        found.append(f"{path.name} and {pair.name} differ: run `python notebooks/build.py make {path.name[:2]}`")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        found.append(f"{pair.name} was not run from top to bottom in a fresh kernel")
+    for cell in code:
+        for output in cell.outputs:
+            text = str({k: v for k, v in output.get("data", {}).items() if not k.startswith("image")}) + \
+                output.get("text", "")
+            if output.output_type == "error" or output.get("name") == "stderr":
+                found.append(f"{pair.name} has an error or a warning in its output: {str(output)[:300]}")
+            elif trace := TRACES.search(text):
+                found.append(f"{pair.name} has a path or a time of day in its output: {trace[0]!r}")
+            shown = SHOWN.fullmatch(output.get("data", {}).get("text/markdown", ""))
+            if shown and not stands_in(shown[2], HERE.parent / shown[1]):
+                found.append(f"{pair.name} shows source that is no longer in {shown[1]}: run "
+                             f"`python notebooks/build.py make {path.name[:2]}`")
+    return found + [fault for cell in notebook.cells if cell.cell_type == "markdown"
+                    for fault in dead_links(pair.name, cell.source)]
+
+
+def stands_in(source, path):
+    """Is `source` in the file, whatever its indentation?"""
+    def bare(text):
+        return "\n".join(line.strip() for line in text.splitlines())
+    return path.exists() and bare(source) in bare(path.read_text(encoding="utf-8"))
+
+
+def dead_links(name, text):
+    return [f"{name} links to {link}, which does not exist" for link in LINK.findall(text)
+            if "://" not in link and not (HERE / link).exists()]
+
+
+def without_solutions(notebook):
+    """Solutions taken out: what stands between ### BEGIN SOLUTION and ### END SOLUTION becomes `...`; a cell tagged
+    `solution` without these marks is emptied."""
+    for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):
+            blank, marks = SOLUTION.subn(r"\1...                                     # your answer", cell.source)
+            cell.source = blank if marks else ""
+            cell.metadata = nbformat.NotebookNode(tags=["exercise"])
+    return notebook
+
+
+def make_blank(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sources():
+        notebook = without_solutions(read_source(path))
+        write(notebook, folder / f"{path.stem}.ipynb")
+    shutil.copy(HERE / "tools.py", folder)
+    text = (folder / "tools.py").read_text(encoding="utf-8").replace(
+        "ROOT = Path(__file__).resolve().parents[1]",
+        f"ROOT = (Path(__file__).resolve().parent / {os.path.relpath(HERE.parent, folder)!r}).resolve()")
+    (folder / "tools.py").write_text(text, encoding="utf-8")
+    shutil.copy(HERE / "README.md", folder)
+    print(f"{folder}: {len(sources())} chapters to solve")
+
+
+def title(notebook):
+    """The text of the first heading."""
+    return re.search(r"^# (.*)$", notebook.cells[0].source, re.MULTILINE)[1]
+
+
+def make_html(folder):
+    import jupyter_server_mathjax
+    from nbconvert import HTMLExporter
+    exporter = HTMLExporter(template_name="chapter", extra_template_basedirs=[str(HERE / "template")],
+                            mathjax_url="mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe")
+    folder.mkdir(parents=True, exist_ok=True)
+    mathjax = Path(jupyter_server_mathjax.__file__).parent / "static"
+    shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("localization", "a11y", "asciimath2jax.js"))
+    chapters = [(path.stem, nbformat.read(path.with_suffix(".ipynb"), as_version=4)) for path in sources()]
+    cover = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
+        (HERE / "README.md").read_text(encoding="utf-8"), id="readme")])
+    contents = [{"name": name, "title": title(notebook)} for name, notebook in chapters]
+    pages = [("index", cover)] + chapters
+    for i, (name, notebook) in enumerate(pages):
+        near = {"before": contents[i - 2] if i >= 2 else None, "after": contents[i] if i < len(contents) else None}
+        body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name}, "title": title(notebook),
+                                                         "contents": contents, **near})
+        body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters link as they lie in the repository
+        body = re.sub(r'href="README\.md', 'href="index.html', body)
+        body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition
+        (folder / f"{name}.html").write_text(body, encoding="utf-8")
+    print(f"{folder / 'index.html'}: {len(chapters)} chapters")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in "make", "check":
+        commands.add_parser(name).add_argument("numbers", nargs="*", metavar="NN")
+    for name in "blank", "html":
+        commands.add_parser(name).add_argument("folder", nargs="?", type=Path, default=HERE / name)
+    args = parser.parse_args()
+    if args.command == "make":
+        make(sources(args.numbers))
+    elif args.command == "check":
+        found = [fault for path in sources(args.numbers) for fault in faults(path)]
+        found += dead_links("README.md", (HERE / "README.md").read_text(encoding="utf-8"))
+        print("\n".join(found) or f"{len(sources(args.numbers))} chapters agree with their sources")
+        sys.exit(bool(found))
+    elif args.command == "blank":
+        make_blank(args.folder.resolve())
+    else:
+        make_html(args.folder.resolve())
+
+
+if __name__ == "__main__":
+    main()
