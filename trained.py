@@ -25,17 +25,14 @@ class Trained(NamedTuple):
     name: str               # the file or run it is from
     network: Network
     classes: list[str]      # output i means classes[i]
-    mean: np.ndarray        # (size, size, C) float32: subtracted from an image, where the view is cut
+    size: int               # pixels: the side of the images it takes
+    mean: np.ndarray        # (size, size, C) float32: subtracted where the view is cut; or of a view's side, the same
+                            # for every view (train.py --mean centre)
     scale: np.ndarray       # () or (C,) float32: factor of the pixels, after that
     model: str              # which of alexnet.MODELS …
     options: dict           # … made with which options: together with weights() enough to make it again
     source: str | None      # what it was trained on, as data.load takes it, and the seed of that run, where known
     seed: int
-
-    @property
-    def size(self):
-        """The side of the images it takes, in pixels."""
-        return self.mean.shape[0]
 
     @property
     def channels(self):
@@ -69,8 +66,9 @@ class Trained(NamedTuple):
 
     def facts(self):
         """What rebuild needs besides the arrays; JSON can hold it."""
-        return dict(model=self.model, options=self.options, classes=self.classes, side=self.side,
-                    scale=self.scale.tolist(), source=self.source, seed=self.seed)
+        return dict(model=self.model, options=self.options, classes=self.classes, size=self.size,
+                    side=self.side, scale=self.scale.tolist(), source=self.source,
+                    seed=self.seed)
 
 
 def read(path, threads=None, devices=None):
@@ -109,8 +107,10 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
     expect(mean.ndim == 3 and mean.shape[0] == mean.shape[1] and 1 <= mean.shape[0] <= SIDE and
            mean.shape[2] in (1, 3) and mean.dtype.kind == "f" and np.isfinite(mean).all(),
            f"found a mean image of {mean.dtype} {mean.shape}, expected numbers, (size, size, 1 or 3), size up to {SIDE}")
-    expect(isinstance(side, int) and 1 <= side <= len(mean), f"found views of {side!r:.80} pixels a side, expected 1 to "
-           f"{len(mean)}")
+    size = facts.get("size", len(mean))
+    expect(isinstance(size, int) and 1 <= size <= SIDE, f"found images of {size!r:.80} pixels a side, expected 1 to {SIDE}")
+    expect(isinstance(side, int) and 1 <= side <= size, f"found views of {side!r:.80} pixels a side, expected 1 to {size}")
+    expect(len(mean) in (size, side), f"found a mean image of {len(mean)} pixels a side, expected {size} or {side}")
     try:
         with np.errstate(over="ignore"):
             scale = np.array(facts.get("scale"), np.float32)
@@ -133,4 +133,4 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
     for name, array in network.weights().items():
         expect(weights[name].dtype.kind == "f" and np.isfinite(array).all(),
                f"{name} ({weights[name].dtype}) holds what is no finite floating-point number")
-    return Trained(str(path), network, classes, mean.astype(np.float32), scale, model, options, source, seed)
+    return Trained(str(path), network, classes, size, mean.astype(np.float32), scale, model, options, source, seed)

@@ -205,8 +205,11 @@ def export(net, path):
         at = outputs[0]
         return outputs
 
-    add("Sub", [at, "mean"])
     start = (net.size - net.side) // 2
+    if len(net.mean) < net.size:                            # one mean for every view: where the central one lies
+        around = (start, net.size - net.side - start)
+        tensors["mean"] = np.pad(tensors["mean"], ((0, 0), around, around))
+    add("Sub", [at, "mean"])
     tensors |= {"first": np.array([start] * 2), "last": np.array([start + net.side] * 2), "axes": np.array([2, 3])}
     add("Slice", [at, "first", "last", "axes"])
     tensors["scale"] = net.scale.reshape(-1, 1, 1)

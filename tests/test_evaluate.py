@@ -14,6 +14,7 @@ from PIL import Image
 
 import evaluate
 import figures
+import train
 from nn import save_checkpoint, top_errors
 from test_interop import small
 from trained import read
@@ -381,3 +382,24 @@ def test_the_ablation_runner(tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in made.items())
     other = subprocess.run([*command[:2], "--images", "200", *command[3:], "2"], cwd=tmp_path, capture_output=True, text=True)
     assert other.returncode == 1 and "choose another --out" in other.stderr
+
+
+@pytest.mark.parametrize("mean", ["centre", "channel"])
+def test_a_run_with_another_mean(tmp_path, monkeypatch, mean):
+    """Its figures are train.py's, and its ONNX file says the same of an image as the net."""
+    rng = np.random.default_rng(0)
+    monkeypatch.chdir(tmp_path)
+    x, y = rng.integers(0, 256, (52, 22, 22, 3), np.uint8), rng.integers(0, 4, 52)
+    np.savez("two.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    assert train.main(["--data", "two.npz", "--size", "22", "--batch-size", "12", "--epochs", "1", "--mean", mean,
+                       "--out", "run"]) == 0
+    assert evaluate.main(["runs/run"]) == 0
+    stated, found = (json.loads(Path(name).read_text()) for name in ("runs/run/results.json", "evaluation/results.json"))
+    for views in ("one_view", "ten_views"):
+        assert found["members"][0][views]["loss"] == pytest.approx(stated[f"test_{views}"]["loss"], rel=1e-6)
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs requirements-interop.txt")
+    assert evaluate.main(["export", "runs/run", "run.onnx"]) == 0
+    session = onnxruntime.InferenceSession("run.onnx")
+    given = x[:3].transpose(0, 3, 1, 2).astype(np.float32)
+    p, = session.run(None, {session.get_inputs()[0].name: given})
+    np.testing.assert_allclose(p, read("runs/run").predict(x[:3]), atol=1e-5)
