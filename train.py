@@ -139,7 +139,7 @@ def read_options(arguments):
     for name in ("batch_size", "patience", "epochs", "threads", "size"):
         value = options[name]
         expect(value is None or value >= 1, f"--{name.replace('_', '-')} must be at least 1, got {value}")
-    for name in ("workers", "cutout", "colour"):
+    for name in ("workers", "cutout", "colour", "profile"):
         expect((options[name] or 0) >= 0, f"--{name} must be at least 0, got {options[name]}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"--{name} must be more than 0, got {options[name]}")
