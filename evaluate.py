@@ -144,7 +144,7 @@ def images_for(net, options, split=None):
     """(data.Data, the split that is asked for), prepared for a net."""
     source = options.data or net.source
     expect(source, f"{net.name} does not say what it was trained on: name images with --data")
-    pictures = data.load(source, net.size, net.channels, net.seed)
+    pictures = data.load(source, net.size, net.channels, net.seed, net.holdout)
     return pictures, getattr(pictures, split or options.split)
 
 

@@ -243,7 +243,7 @@ def train(options, resume):
     identity = dict(data=pictures.name, images=count, classes=len(pictures.classes))
     use = dict(model=options.model, options=given(options, ALTERNATIVES), classes=pictures.classes,     # see trained.py
                size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
-               seed=options.seed)
+               seed=options.seed, holdout=options.holdout)
 
     # Where the run stands: complete epochs in `rows`; in the present one, batches done, and the sums of loss, top-1
     # and top-5 errors over them. Every random draw follows from the seed and these numbers.

@@ -31,8 +31,9 @@ class Trained(NamedTuple):
     scale: np.ndarray       # () or (C,) float32: factor of the pixels, after that
     model: str              # which of alexnet.MODELS …
     options: dict           # … made with which options: together with weights() enough to make it again
-    source: str | None      # what it was trained on, as data.load takes it, and the seed of that run, where known
-    seed: int
+    source: str | None      # what it was trained on, as data.load takes it, where known: with the seed and the share
+    seed: int               # held out of that run, which decide what it has not seen
+    holdout: float = 0.1
 
     @property
     def channels(self):
@@ -68,7 +69,7 @@ class Trained(NamedTuple):
         """What rebuild needs besides the arrays; JSON can hold it."""
         return dict(model=self.model, options=self.options, classes=self.classes, size=self.size,
                     side=self.side, scale=self.scale.tolist(), source=self.source,
-                    seed=self.seed)
+                    seed=self.seed, holdout=self.holdout)
 
 
 def read(path, threads=None, devices=None):
@@ -118,8 +119,9 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
         scale = np.array(np.nan)
     expect(scale.shape in ((), mean.shape[2:]) and np.isfinite(scale).all(),
            f"found scale {facts.get('scale')!r:.80}, expected a number, or one for each of {mean.shape[2]} channels")
-    source, seed = facts.get("source"), facts.get("seed", 0)
-    expect(isinstance(source, str | None) and isinstance(seed, int) and seed >= 0, "its source or seed is none")
+    source, seed, holdout = facts.get("source"), facts.get("seed", 0), facts.get("holdout", 0.1)
+    expect(isinstance(source, str | None) and isinstance(seed, int) and seed >= 0 and isinstance(holdout, int | float)
+           and 0 <= holdout < 1, "its source, seed or share held out is none")
     try:
         network = MODELS[model](len(classes), (side, side, mean.shape[2]), **options, init=None, threads=threads,
                                 devices=devices)
@@ -133,4 +135,5 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
     for name, array in network.weights().items():
         expect(weights[name].dtype.kind == "f" and np.isfinite(array).all(),
                f"{name} ({weights[name].dtype}) holds what is no finite floating-point number")
-    return Trained(str(path), network, classes, size, mean.astype(np.float32), scale, model, options, source, seed)
+    return Trained(str(path), network, classes, size, mean.astype(np.float32), scale, model, options, source, seed,
+                   holdout)

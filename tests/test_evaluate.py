@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import data
 import evaluate
 import figures
 import train
@@ -382,6 +383,21 @@ def test_the_ablation_runner(tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in made.items())
     other = subprocess.run([*command[:2], "--images", "200", *command[3:], "2"], cwd=tmp_path, capture_output=True, text=True)
     assert other.returncode == 1 and "choose another --out" in other.stderr
+
+
+def test_validation_images_are_those_that_the_run_held_out(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    monkeypatch.chdir(tmp_path)
+    x, y = rng.integers(0, 256, (52, 22, 22), np.uint8), rng.integers(0, 4, 52)
+    np.savez("two.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    assert train.main(["--data", "two.npz", "--size", "22", "--batch-size", "12", "--epochs", "1", "--holdout", "0.4",
+                       "--seed", "3", "--out", "run"]) == 0
+    assert evaluate.main(["runs/run", "--split", "validation"]) == 0
+    found = json.loads(Path("evaluation/results.json").read_text())
+    with open("runs/run/log.csv") as file:
+        row, = csv.DictReader(file)
+    assert found["images"] == len(data.load("two.npz", 22, 1, 3, 0.4).validation.labels) != 4
+    assert found["members"][0]["one_view"]["loss"] == pytest.approx(float(row["val_loss"]), rel=1e-6)
 
 
 @pytest.mark.parametrize("mean", ["centre", "channel"])

@@ -591,7 +591,7 @@ def test_classes_and_their_names():
     (dict(options=dict(kernels=[10**7, 10**7, 2, 2, 2])), "holds no net"), (dict(classes=[]), "not a list of names"),
     (dict(classes=["a"] * 4), "these weights are of another net"), (dict(side=33), "found views of 33"),
     (dict(scale="x"), "found scale 'x'"), (dict(scale=[1, 2]), "found scale"), (dict(scale=None), "found scale None"),
-    (dict(scale=1e99), "found scale"), (dict(seed=-1), "its source or seed"), (dict(options=dict(stem=5)), "holds no net")])
+    (dict(scale=1e99), "found scale"), (dict(seed=-1), "its source, seed"), (dict(options=dict(stem=5)), "holds no net")])
 def test_a_description_that_is_not_right(tmp_path, change, sentence):
     net, path = small(), tmp_path / "net.npz"
     save_checkpoint(path, dict(use=net.facts() | change), weights=net.network.weights(), use={"mean": net.mean})
