@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 00 Overview
 #
-# **What the paper says.** A net of five convolutional and three fully connected layers, with 60 million parameters and 650,000
-# neurons, was trained on the 1.2 million images of ImageNet's contest to tell 1000 classes apart (abstract). On the test images of 2010 its
-# first guess was wrong for 37.5 %, and its first five guesses all wrong for 17.0 %; a variant won the contest of 2012 with
-# 15.3 % (five guesses), where the second-best entry had 26.2 %. Training took five to six days on two GTX 580 cards with 3 GB of
-# memory each, and the size of the net was limited by that memory and that time (§ 1).
+# **What the paper says.** A net of five convolutional and three fully connected layers, with 60 million parameters
+# and 650,000 neurons, was trained on the 1.2 million images of ImageNet's contest to tell 1000 classes apart
+# (abstract). On the test images of 2010 its first guess was wrong for 37.5 %, and its first five guesses all wrong
+# for 17.0 %; a variant won the contest of 2012 with 15.3 % (five guesses), where the second-best entry had 26.2 %.
+# Training took five to six days on two GTX 580 cards with 3 GB of memory each, and the size of the net was limited by
+# that memory and that time (§ 1).
 #
 # **The question.** What goes in, what comes out? Can the printed numbers be counted again, each of them? And how much
 # arithmetic is "five to six days"?
@@ -29,8 +30,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## A picture first
 #
-# This is the whole net, made and run in two lines. It takes images of 224×224 pixels with three colours and pixels from 0 to
-# 255, less a mean (§ 2). With a single photograph at hand, we subtract the mean colour of that. Out come 1000 probabilities, one per class.
+# This is the whole net, made and run in two lines. It takes images of 224×224 pixels with three colours and pixels
+# from 0 to 255, less a mean (§ 2). With a single photograph at hand, we subtract the mean colour of that. Out come
+# 1000 probabilities, one per class.
 
 # %%
 picture, credit = photo("coffee", 224)
@@ -40,9 +42,9 @@ before = net.predict(image)                                                 # (1
 print(image.shape, "→", before.shape, f"   sum {before.sum():.6f}, smallest {before.min():.5f}, largest {before.max():.5f}")
 
 # %% [markdown]
-# The classes have names. Their order is that of WordNet's numbers for them, which everybody uses; the file comes with the
-# project. The net has only its random initial values, so its five best guesses mean nothing. **Expect** all of the probabilities to be small,
-# none above 2 %, and the wrong names.
+# The classes have names. Their order is that of WordNet's numbers for them, which everybody uses; the file comes with
+# the project. The net has only its random initial values, so its five best guesses mean nothing. **Expect** all of
+# the probabilities to be small, none above 2 %, and the wrong names.
 
 # %%
 with open(tools.ROOT / "datasets" / "imagenet_classes.tsv", encoding="utf-8") as file:
@@ -91,14 +93,16 @@ show(figure, f"**Figure 0.1.** The five best guesses for one photograph: with ra
              f"very photograph. It was learned by heart, which is not the same as knowing what coffee looks like. {credit}")
 
 # %% [markdown]
-# That is overfitting at its purest, and a test as well: a net that cannot learn one image by heart has a bug. From here to the paper's
-# 37.5 % it takes 1.2 million other images, ways to make more of them (§ 4.1), dropout (§ 4.2), and patience (§ 5).
+# That is overfitting at its purest, and a test as well: a net that cannot learn one image by heart has a bug. From
+# here to the paper's 37.5 % it takes 1.2 million other images, ways to make more of them (§ 4.1), dropout (§ 4.2),
+# and patience (§ 5).
 #
 # ## Layer by layer
 #
-# Inside, an image becomes a stack of maps: fewer pixels and more maps at every stage, until 6×6 pixels with 256 maps are left, which
-# the last three layers, fully connected, turn into 4096, 4096 and 1000 numbers. The paper has two towers, one per GPU. `AlexNet(towers=1)` is the
-# same net in one piece, with the same weights, and easier to walk through. **Expect** both to agree within rounding.
+# Inside, an image becomes a stack of maps: fewer pixels and more maps at every stage, until 6×6 pixels with 256 maps
+# are left, which the last three layers, fully connected, turn into 4096, 4096 and 1000 numbers. The paper has two
+# towers, one per GPU. `AlexNet(towers=1)` is the same net in one piece, with the same weights, and easier to walk
+# through. **Expect** both to agree within rounding.
 
 # %%
 whole, maps = AlexNet(towers=1), {}
@@ -127,9 +131,10 @@ show(figure, "**Figure 0.2.** Two of the maps (those that vary most) after six o
 # %% [markdown]
 # ## Counting
 #
-# What follows is counted by the code from its own layers; nothing of it is typed in but the right column, which is what the paper
-# prints. For every layer: its output, its parameters (weights and biases), its *neurons* (the numbers that a layer with weights puts out) and
-# its *multiply-adds* (one product and one sum, for each weight at each place where it is used). "·2" means: in each of two towers.
+# What follows is counted by the code from its own layers; nothing of it is typed in but the right column, which is
+# what the paper prints. For every layer: its output, its parameters (weights and biases), its *neurons* (the numbers
+# that a layer with weights puts out) and its *multiply-adds* (one product and one sum, for each weight at each place
+# where it is used). "·2" means: in each of two towers.
 
 # %%
 rows = summary(net)
@@ -145,19 +150,22 @@ parameters, neurons, multiply_adds = (sum(row[i] for row in rows) for i in (4, 5
 print(f"{parameters:,} parameters, {neurons:,} neurons, {multiply_adds:,} multiply-adds")
 
 # %% [markdown]
-# Take the second layer as an example. Each of its 256 kernels has 5×5 weights for each of the 48 maps of its own tower, and one bias:
+# Take the second layer as an example. Each of its 256 kernels has 5×5 weights for each of the 48 maps of its own
+# tower, and one bias:
 #
 # $$256 \cdot (5 \cdot 5 \cdot 48 + 1) = 307{,}456 \text{ parameters}, \qquad
 # 27 \cdot 27 \cdot 256 = 186{,}624 \text{ neurons}.$$
 #
-# Every weight is used at each of the $27 \cdot 27$ places: $307{,}200 \cdot 27 \cdot 27 = 223{,}948{,}800$ multiply-adds.
-# So the "60 million" of the abstract are 60,965,224. Seven of the eight printed neuron counts agree with ours, and one does not.
+# Every weight is used at each of the $27 \cdot 27$ places: $307{,}200 \cdot 27 \cdot 27 = 223{,}948{,}800$
+# multiply-adds. So the "60 million" of the abstract are 60,965,224. Seven of the eight printed neuron counts agree
+# with ours, and one does not.
 #
 # ## The number that is wrong
 #
-# The text of Figure 2 gives the first layer 253,440 neurons. Its output is 55×55 pixels with 96 maps: $55 \cdot 55 \cdot 96 = 290{,}400$.
-# Might the printed number belong to another size of the image or another padding? Then $253{,}440 / 96 = 2640$ would have to be a square. **Expect** no
-# side that gives it, and one factorisation that looks familiar.
+# The text of Figure 2 gives the first layer 253,440 neurons. Its output is 55×55 pixels with 96 maps: $55 \cdot 55
+# \cdot 96 = 290{,}400$. Might the printed number belong to another size of the image or another padding? Then
+# $253{,}440 / 96 = 2640$ would have to be a square. **Expect** no side that gives it, and one factorisation that
+# looks familiar.
 
 # %%
 printed = 253_440
@@ -167,8 +175,9 @@ factors = [(a, printed // 96 // a) for a in range(1, 56) if printed // 96 % a ==
 print(f"{printed:,} / 96 = {printed // 96} =", " = ".join(f"{b}·{a}" for a, b in factors if a <= b <= 55))
 
 # %% [markdown]
-# It is $55 \cdot 48 \cdot 96$: the right product with one 55 replaced by 48, the number of kernels in one tower. That the authors mistyped it
-# so is a guess; that it is a slip is not, by their own abstract. **Expect** the sum with 290,400 to be the nearer one to 650,000.
+# It is $55 \cdot 48 \cdot 96$: the right product with one 55 replaced by 48, the number of kernels in one tower. That
+# the authors mistyped it so is a guess; that it is a slip is not, by their own abstract. **Expect** the sum with
+# 290,400 to be the nearer one to 650,000.
 
 # %%
 as_printed = neurons - rows[0].neurons + printed
@@ -178,8 +187,9 @@ for text, total in (("with 290,400", neurons), ("with 253,440", as_printed)):
 # %% [markdown]
 # ## Where the numbers sit
 #
-# The three counts are spread over the layers in three different ways. **Expect** more than nine tenths of the parameters in the fully connected
-# layers, more than nine tenths of the multiply-adds in the convolutions, and more than two fifths of the neurons in the first layer alone.
+# The three counts are spread over the layers in three different ways. **Expect** more than nine tenths of the
+# parameters in the fully connected layers, more than nine tenths of the multiply-adds in the convolutions, and more
+# than two fifths of the neurons in the first layer alone.
 
 # %%
 counted = [row for row in rows if row.parameters]
@@ -198,22 +208,22 @@ show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and mu
              "places, fully connected layers only once: so the first have the arithmetic, the others the parameters.")
 
 # %% [markdown]
-# This has consequences for everything that follows. Memory for weights is a matter of fc6, time one of the convolutions, and memory for
-# maps one of conv1. It corrects the paper in a detail, too: § 1 says of the convolutional layers that none holds more than 1 %
-# of the parameters. The third holds 1.45 %, the fourth 1.09 %.
+# This has consequences for everything that follows. Memory for weights is a matter of fc6, time one of the
+# convolutions, and memory for maps one of conv1. It corrects the paper in a detail, too: § 1 says of the
+# convolutional layers that none holds more than 1 % of the parameters. The third holds 1.45 %, the fourth 1.09 %.
 #
 # ## Five to six days
 #
-# How much work is the training? Going forward, an image takes $M = 724{,}406{,}816$ multiply-adds. Backward, each layer with weights computes two
-# products of the same size: the gradient of its weights, and the gradient of its input, which it hands down. So a step takes
-# about $3M$ per image. (The first layer has nobody below it to hand a gradient to, which saves 5 %: exercise 3.) With 1.2
-# million images and about 90 passes over them (§ 5):
+# How much work is the training? Going forward, an image takes $M = 724{,}406{,}816$ multiply-adds. Backward, each
+# layer with weights computes two products of the same size: the gradient of its weights, and the gradient of its
+# input, which it hands down. So a step takes about $3M$ per image. (The first layer has nobody below it to hand a
+# gradient to, which saves 5 %: exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
 #
 # $$3 \cdot 724{,}406{,}816 \cdot 1.2 \cdot 10^6 \cdot 90 \approx 2.3 \cdot 10^{17}.$$
 #
 # One GTX 580 has 512 arithmetic units that run at 1.544 GHz, each with one multiply-add per cycle (the manufacturer's
-# figures). That is its peak; memory access, and whatever is not a matrix product, comes on top. **Expect** the paper's
-# time to mean roughly 230 images a second, and about three tenths of the two cards' peak.
+# figures). That is its peak; memory access, and whatever is not a matrix product, comes on top. **Expect** the
+# paper's time to mean roughly 230 images a second, and about three tenths of the two cards' peak.
 
 # %%
 work = 3 * multiply_adds * 1.2e6 * 90
@@ -227,10 +237,10 @@ for days in (5, 6):
 print(f"in all {work:.2e} multiply-adds; at the peak of both cards {work / (2 * peak) / day:.1f} days")
 
 # %% [markdown]
-# With this arithmetic nobody could have been done before one and a half days on these cards. How long would the machine that
-# ran this notebook take? We time the gradients of 16 images beside one product of two matrices of 1024×1024 numbers, which
-# tells what the processor can do. **Expect** no more multiply-adds a second than in the product (give or take what else the machine
-# is doing).
+# With this arithmetic nobody could have been done before one and a half days on these cards. How long would the
+# machine that ran this notebook take? We time the gradients of 16 images beside one product of two matrices of
+# 1024×1024 numbers, which tells what the processor can do. **Expect** no more multiply-adds a second than in the
+# product (give or take what else the machine is doing).
 
 # %%
 batch, labels = rng.standard_normal((16, 224, 224, 3), np.float32), rng.integers(0, 1000, 16)
@@ -242,9 +252,9 @@ print(f"a step {step_time:.2f} s: {16 / step_time:.0f} images a second, {step_ra
 print(f"1.2 million images, 90 times: {1.2e6 * 90 * step_time / 16 / day:.0f} days")
 
 # %% [markdown]
-# And the memory? The net can say what training takes on each of its towers' devices with batches of 128: its weights, and as many
-# velocities and gradients; the maps that backward will need; the layer at work; and the next batches, on their way in. **Expect** well under
-# the 3 GB of a card for each tower.
+# And the memory? The net can say what training takes on each of its towers' devices with batches of 128: its weights,
+# and as many velocities and gradients; the maps that backward will need; the layer at work; and the next batches, on
+# their way in. **Expect** well under the 3 GB of a card for each tower.
 
 # %%
 ledger = net.memory(128)
@@ -255,8 +265,9 @@ needed = [sum(tower.values()) for tower in ledger]
 print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed), f"   both: {sum(needed) / 2**30:.2f} GiB of 3")
 
 # %% [markdown]
-# This is a reckoning for a GPU, not a measurement on one. By it, both towers of *this* program would fit onto one such card, if barely. The
-# paper says that a net like its own is too large for one (§ 3.2); how much its program kept, it does not say.
+# This is a reckoning for a GPU, not a measurement on one. By it, both towers of *this* program would fit onto one
+# such card. The paper says that a net like its own is too large for one (§ 3.2); how much its program kept, it does
+# not say.
 #
 # ## A map of the code
 #
@@ -287,8 +298,9 @@ for file in files:
     print(f"{file.relative_to(tools.ROOT).as_posix():18} {len(text.splitlines()):4} lines  {first[:90]}{'…' * (len(first) > 90)}")
 
 # %% [markdown]
-# The best place to begin reading is where Figure 2 is: one line per layer, for one tower. `K1` to `K5` are the kernels of a tower, `F`
-# its neurons in a fully connected layer; where the figure's lines cross from one card to the other there is an `exchange`.
+# The best place to begin reading is where Figure 2 is: one line per layer, for one tower. `K1` to `K5` are the
+# kernels of a tower, `F` its neurons in a fully connected layer; where the figure's lines cross from one card to the
+# other there is an `exchange`.
 
 # %%
 show_source(figure2)
@@ -296,7 +308,8 @@ show_source(figure2)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** How many parameters has the third convolution? It has 384 kernels of 3×3, and they see all 256 maps of the layer before.
+# **1.** How many parameters has the third convolution? It has 384 kernels of 3×3, and they see all 256 maps of the
+# layer before.
 
 # %% tags=["solution"]
 third = ...
@@ -309,8 +322,9 @@ check(third, 885_120, [(884_736, "a kernel has a bias, too"), (384 * (9 * 128 + 
                        (384 * 9 * 256 + 1, "every kernel has a bias of its own: 384 of them")])
 
 # %% [markdown]
-# **2.** Kernels of 11×11 are laid on an image of `side` pixels, 4 pixels apart, with no padding, as often as they fit; there are 96 of them. How
-# many neurons is that? With 227 pixels it should be the layer's 290,400. What would 224 give without padding?
+# **2.** Kernels of 11×11 are laid on an image of `side` pixels, 4 pixels apart, with no padding, as often as they
+# fit; there are 96 of them. How many neurons is that? With 227 pixels it should be the layer's 290,400. What would
+# 224 give without padding?
 
 # %% tags=["solution"]
 def first_layer(side):
@@ -326,8 +340,9 @@ check([first_layer(227), first_layer(224)], [290_400, 279_936],
        ([55 * 55, 54 * 54], "there are 96 kernels at each place")])
 
 # %% [markdown]
-# **3.** The first layer needs no gradient for its input, since nobody wants to change the image. How many multiply-adds do forward and backward together take, for
-# one image, exactly? (`multiply_adds` is the total, `rows[0].multiply_adds` the first layer's.)
+# **3.** The first layer needs no gradient for its input, since nobody wants to change the image. How many
+# multiply-adds do forward and backward together take, for one image, exactly? (`multiply_adds` is the total,
+# `rows[0].multiply_adds` the first layer's.)
 
 # %% tags=["solution"]
 exact = ...
@@ -341,8 +356,8 @@ check(exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of th
                              (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and has a gradient for its weights")])
 
 # %% [markdown]
-# **4.** In a net without groups, each kernel of conv2, conv4 and conv5 sees the maps of *both* towers. How many parameters
-# does the net have then?
+# **4.** In a net without groups, each kernel of conv2, conv4 and conv5 sees the maps of *both* towers. How many
+# parameters does the net have then?
 
 # %% tags=["solution"]
 ungrouped = ...
