@@ -62,8 +62,8 @@ for name, probability in best(before):
 # %% [markdown]
 # ## It can learn
 #
-# Now the shortest training there is: show it this one photograph ten times, and say each time that the answer is "espresso". The loss is
-# $-\ln p$, with $p$ the probability that the net gives to the right class. A net that spreads its guesses evenly has the loss
+# Now the shortest training there is: show it this one photograph ten times, and say each time that the answer is
+# "espresso". The loss is $-\ln p$, with $p$ the probability that the net gives to the right class. A net that spreads its guesses evenly has the loss
 # $\ln 1000 = 6.91$. Every step computes the gradient of the loss for all parameters, and the update rule of § 5 moves
 # them. **Expect** a loss that begins near 7 and ends near 0.
 
@@ -204,8 +204,8 @@ for k, ((what, share), colour, hatch) in enumerate(zip(shares.items(), (BLUE, OR
     axes.bar(np.arange(8) + 0.27 * (k - 1), 100 * share, 0.27, color=colour, hatch=hatch, edgecolor=BLACK, label=what)
 axes.set(xticks=range(8), xticklabels=[row.name for row in counted], ylabel="share of the whole net, %")
 axes.legend()
-show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and multiply-adds (dots) sit. Convolutions use each weight at many "
-             "places, fully connected layers only once: so the first have the arithmetic, the others the parameters.")
+show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and multiply-adds (dots) sit. Convolutions "
+             "use each weight at many places, fully connected layers only once: so the first have the arithmetic, the others the parameters.")
 
 # %% [markdown]
 # This has consequences for everything that follows. Memory for weights is a matter of fc6, time one of the
@@ -353,7 +353,7 @@ exact = 3 * multiply_adds - rows[0].multiply_adds
 # %%
 check(exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of the three products"),
                              (2 * multiply_adds - rows[0].multiply_adds, "backward has two products per layer, forward one"),
-                             (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and has a gradient for its weights")])
+                             (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and its weights have a gradient")])
 
 # %% [markdown]
 # **4.** In a net without groups, each kernel of conv2, conv4 and conv5 sees the maps of *both* towers. How many

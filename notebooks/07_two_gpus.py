@@ -76,20 +76,22 @@ for k, (stage, (width, height)) in enumerate(zip(stages, sizes)):
         if stage not in net.towers[tower]:
             continue
         axes.add_patch(plt.Rectangle((k - width / 2, y - height / 2), width, height, fc="0.88", ec=BLACK))
-        text = "\n".join(["×".join(map(str, outputs[stage][:2])), f"×{outputs[stage][2]}"]) if len(outputs[stage]) == 3 else f"{outputs[stage][0]}"
+        text = "×".join(map(str, outputs[stage][:2])) + f"\n×{outputs[stage][2]}" if k < 5 else str(outputs[stage][0])
         axes.text(k, y - height / 2 - 0.07, text, ha="center", va="top", fontsize=7)
         for source, from_y in ((0, 2.4), (1, 0)):
             if k and sees[stage][0 if stage == "fc8" else tower, source]:
                 crossing = source != tower
                 axes.annotate("", (k - width / 2, y), (k - 1 + sizes[k - 1][0] / 2, from_y),
-                              arrowprops=dict(arrowstyle="->", color=ORANGE if crossing else BLUE, lw=1.3, ls="--" if crossing else "-"))
+                              arrowprops=dict(arrowstyle="->", lw=1.3, color=ORANGE if crossing else BLUE,
+                                              ls="--" if crossing else "-"))
     axes.text(k, 3.75, stage, ha="center", fontsize=9)
 axes.text(-0.35, 2.4, "tower 0", ha="right", va="center")
 axes.text(-0.35, 0, "tower 1", ha="right", va="center")
 axes.set(xlim=(-1.1, 7.4), ylim=(-1.6, 4))
 axes.axis("off")
-show(figure, "**Figure 7.1.** Figure 2 of the paper, from the code: what each layer of each tower puts out (before pooling), and whose maps it gets: "
-             "solid lines stay on a card, dashed ones cross. Maps cross into conv3, fc6 and fc7, and from the second card to the first into fc8. "
+show(figure, "**Figure 7.1.** Figure 2 of the paper, from the code: what each layer of each tower puts out (before pooling), and whose "
+             "maps it gets: solid lines stay on a card, dashed ones cross. Maps cross into conv3, fc6 and fc7, and from the "
+             "second card to the first into fc8. "
              "(Both cards get the image. Heights grow as the root of the maps' sides.)")
 
 # %% [markdown]
@@ -105,10 +107,11 @@ for t, tower in enumerate(net.towers):
 # ## One grouped net
 #
 # A convolution with two groups ([03](03_convolution.ipynb)) splits its input maps $x = (x_0, x_1)$ and its kernels
-# $W = (W_0, W_1)$ into halves, and computes $y_0 = W_0 * x_0$, $y_1 = W_1 * x_1$. That is what two towers do, each on its card. Where the groups
-# are one, $y_0 = W_0 * (x_0, x_1)$ and $y_1 = W_1 * (x_0, x_1)$: each tower computes its half of the kernels on the maps of both, after an exchange.
-# ReLU and pooling work map by map, and need no neighbour; normalisation does, and its window stops at the border between the halves. So the two towers are one net with
-# two groups in conv2, conv4 and conv5, and its weights are theirs, joined along the kernels.
+# $W = (W_0, W_1)$ into halves, and computes $y_0 = W_0 * x_0$ and $y_1 = W_1 * x_1$. That is what two towers do, each on
+# its card. Without groups, $y_0 = W_0 * (x_0, x_1)$ and $y_1 = W_1 * (x_0, x_1)$: each tower computes its half of the
+# kernels on the maps of both, after an exchange. ReLU and pooling work map by map, and need no neighbour; normalisation
+# does, and its window stops at the border between the halves ([05](05_local_response_normalisation.ipynb)). So the two
+# towers are one net with two groups in conv2, conv4 and conv5, and its weights are theirs, joined along the kernels.
 #
 # **Expect** the same probabilities from both, within rounding of 32 bits.
 
@@ -255,7 +258,8 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:13.0f}" for n in needed.values()), " 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.8))
 left = np.zeros(3)
-for (what, _), colour, hatch in zip(ledgers["tower 0"].items(), ("0.3", "0.6", "0.85", BLUE, ORANGE, "1"), ("", "", "", "", "///", "...")):
+looks = zip(("0.3", "0.6", "0.85", BLUE, ORANGE, "1"), ("", "", "", "", "///", "..."))
+for what, (colour, hatch) in zip(ledgers["tower 0"], looks):
     sizes = np.array([ledger[what] / 2**20 for ledger in ledgers.values()])
     axes.barh(range(3), sizes, left=left, color=colour, hatch=hatch, edgecolor=BLACK, label=what, height=0.6)
     left += sizes
@@ -263,8 +267,8 @@ axes.axvline(3072, color=BLACK, ls="--")
 axes.text(3060, -0.42, "3 GiB", ha="right", fontsize=9)
 axes.set(yticks=range(3), yticklabels=list(ledgers), xlabel="MiB for batches of 128", xlim=(0, 3200), ylim=(2.5, -0.6))
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8, handlelength=1.2, columnspacing=1)
-show(figure, "**Figure 7.2.** The memory of a card, by what takes it (from left to right in the legend's order). A tower fills less than half of a "
-             "3 GB card. The whole net in one piece would fit as well, by this reckoning for *this* program.")
+show(figure, "**Figure 7.2.** The memory of a card, by what takes it (from left to right in the legend's order). A tower fills "
+             "less than half of a 3 GB card. The whole net in one piece would fit as well, by this reckoning for *this* program.")
 
 # %% [markdown]
 # The last bar is no contradiction to the paper, which does not say what its program kept; and the reckoning is for a
