@@ -42,7 +42,7 @@ before = net.predict(image)                                                 # (1
 print(image.shape, "→", before.shape, f"   sum {before.sum():.6f}, smallest {before.min():.5f}, largest {before.max():.5f}")
 
 # %% [markdown]
-# The classes have names. Their order is that of WordNet's numbers for them, which everybody uses; the file comes with
+# The classes have names. Their order is that of WordNet's numbers for them, the usual one; the file comes with
 # the project. The net has only its random initial values, so its five best guesses mean nothing. **Expect** all of
 # the probabilities to be small, none above 2 %, and the wrong names.
 
@@ -63,8 +63,8 @@ for name, probability in best(before):
 # ## It can learn
 #
 # Now the shortest training there is: show it this one photograph ten times, and say each time that the answer is
-# "espresso". The loss is $-\ln p$, with $p$ the probability that the net gives to the right class. A net that spreads its guesses evenly has the loss
-# $\ln 1000 = 6.91$. Every step computes the gradient of the loss for all parameters, and the update rule of § 5 moves
+# "espresso". The loss is $-\ln p$, with $p$ the probability that the net gives to the right class. A net that spreads
+# its guesses evenly has the loss $\ln 1000 = 6.91$. Every step computes the gradient of the loss for all parameters, and the update rule of § 5 moves
 # them. **Expect** a loss that begins near 7 and ends near 0.
 
 # %%
@@ -99,8 +99,7 @@ show(figure, f"**Figure 0.1.** The five best guesses for one photograph: with ra
 #
 # ## Layer by layer
 #
-# Inside, an image becomes a stack of maps: fewer pixels and more maps at every stage, until 6×6 pixels with 256 maps
-# are left, which the last three layers, fully connected, turn into 4096, 4096 and 1000 numbers. The paper has two
+# Inside, an image becomes a stack of maps, with fewer and fewer pixels, until 6×6 pixels with 256 maps are left, which the last three layers, fully connected, turn into 4096, 4096 and 1000 numbers. The paper has two
 # towers, one per GPU. `AlexNet(towers=1)` is the same net in one piece, with the same weights, and easier to walk
 # through. **Expect** both to agree within rounding.
 
@@ -176,8 +175,8 @@ print(f"{printed:,} / 96 = {printed // 96} =", " = ".join(f"{b}·{a}" for a, b i
 
 # %% [markdown]
 # It is $55 \cdot 48 \cdot 96$: the right product with one 55 replaced by 48, the number of kernels in one tower. That
-# the authors mistyped it so is a guess; that it is a slip is not, by their own abstract. **Expect** the sum with
-# 290,400 to be the nearer one to 650,000.
+# the authors mistyped it so is a guess. That it is a slip is not: no square map gives it, and their own abstract speaks
+# for the other number. **Expect** the sum with 290,400 to be the nearer one to 650,000.
 
 # %%
 as_printed = neurons - rows[0].neurons + printed
@@ -205,7 +204,8 @@ for k, ((what, share), colour, hatch) in enumerate(zip(shares.items(), (BLUE, OR
 axes.set(xticks=range(8), xticklabels=[row.name for row in counted], ylabel="share of the whole net, %")
 axes.legend()
 show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and multiply-adds (dots) sit. Convolutions "
-             "use each weight at many places, fully connected layers only once: so the first have the arithmetic, the others the parameters.")
+             "use each weight at many places, fully connected layers only once: so the first have the arithmetic, the others "
+             "the parameters.")
 
 # %% [markdown]
 # This has consequences for everything that follows. Memory for weights is a matter of fc6, time one of the

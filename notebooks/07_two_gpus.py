@@ -89,8 +89,8 @@ axes.text(-0.35, 2.4, "tower 0", ha="right", va="center")
 axes.text(-0.35, 0, "tower 1", ha="right", va="center")
 axes.set(xlim=(-1.1, 7.4), ylim=(-1.6, 4))
 axes.axis("off")
-show(figure, "**Figure 7.1.** Figure 2 of the paper, from the code: what each layer of each tower puts out (before pooling), and whose "
-             "maps it gets: solid lines stay on a card, dashed ones cross. Maps cross into conv3, fc6 and fc7, and from the "
+show(figure, "**Figure 7.1.** Figure 2 of the paper, from the code: what each layer of each tower puts out (before pooling), "
+             "and whose maps it gets: solid lines stay on a card, dashed ones cross. Maps cross into conv3, fc6 and fc7, and from the "
              "second card to the first into fc8. "
              "(Both cards get the image. Heights grow as the root of the maps' sides.)")
 
