@@ -194,8 +194,9 @@ for text, total in (("with 290,400", neurons), ("with 253,440", as_printed)):
 counted = [row for row in rows if row.parameters]
 shares = {what: np.array([row[i] for row in counted]) / total
           for what, i, total in (("parameters", 4, parameters), ("neurons", 5, neurons), ("multiply-adds", 6, multiply_adds))}
+print(" " * 15 + "".join(f"{row.name:>9}" for row in counted))
 for what, share in shares.items():
-    print(f"{what:13} " + "  ".join(f"{row.name} {100 * s:5.2f} %" for row, s in zip(counted, share)))
+    print(f"{what:15}" + "".join(f"{100 * s:7.2f} %" for s in share))
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3))

@@ -35,7 +35,9 @@ rng = np.random.default_rng(7)
 # $t$ of a layer's outputs depends on half $s$ of its inputs.
 
 # %%
-whole = AlexNet(towers=1)                               # one tower with two groups: the first half of the maps, the second
+net = AlexNet()                                         # two towers
+outputs = {row.name: row.shape for row in summary(net)} # of one of them
+whole = AlexNet(towers=1)                               # the same in one piece: its halves are the towers
 
 
 def half_seen(layers, shape):
@@ -66,8 +68,6 @@ for name, table in sees.items():
     print(f"{name}: first half of the outputs sees {table[0].astype(int)}, second half {table[1].astype(int)}")
 
 # %% tags=["figure"]
-net = AlexNet()
-outputs = {row.name: row.shape for row in summary(net)}
 stages = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
 figure, axes = plt.subplots(figsize=(7.4, 3.3))
 sizes = [np.array([0.34, 0.24 * outputs[s][0] ** 0.5]) if len(outputs[s]) == 3 else np.array([0.2, 1.5]) for s in stages]
@@ -205,7 +205,8 @@ for name, layer in net.towers[0].items():
     before = layer.output_shape(before)
 to_second = sum(n for name, n in across.items() if name in net.towers[1])
 to_first = sum(across.values())
-print(across, f"  to the second card {to_second:,}, to the first {to_first:,}")
+print(across)
+print(f"to the second card {to_second:,}, to the first {to_first:,}")
 
 # %% [markdown]
 # The devices keep count of what they really send (on a CPU nothing moves, but it is counted as if). A step is forward
