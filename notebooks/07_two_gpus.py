@@ -1,0 +1,380 @@
+# %% [markdown]
+# # 07 Two GPUs
+#
+# **What the paper says.** One GTX 580 has 3 GB of memory, which limits the nets that can be trained on it; so the net
+# is spread over two (§ 3.2). Half of the kernels or neurons of each layer are put on each card, and the cards
+# communicate only in certain layers: the third convolution sees the maps of both, the second, fourth and fifth only
+# those on their own card (§ 3.5). Against a net with half the kernels on one card, this lowered the errors by 1.7 and
+# 1.2 points (top-1 and top-5).
+#
+# **The question.** Are two towers another kind of net, or a familiar one in disguise? What has to cross from card to
+# card, in which direction, and how many bytes is it? And what fills the 3 GB?
+#
+# You need chapter [03](03_convolution.ipynb), for groups; chapter [00](00_overview.ipynb) has the net's numbers.
+# About an hour and a half with the exercises. All chapters: [README](README.md).
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tools
+from tools import BLACK, BLUE, ORANGE, check, show, show_source
+from alexnet import AlexNet, SmallAlexNet, summary
+from nn import Conv2d, Flatten, Linear
+from nn.device import Device
+from nn.network import Exchange
+
+rng = np.random.default_rng(7)
+
+# %% [markdown]
+# ## A picture first
+#
+# Figure 2 of the paper shows the net as two rows of boxes with lines between them. We draw it from the code. The
+# boxes are the shapes of the layers of each tower; the lines are *measured*: in the net made as one piece, we send a
+# gradient into the maps of one tower only, and look whose inputs get some of it. `sees[name][t, s]` says whether half
+# $t$ of a layer's outputs depends on half $s$ of its inputs.
+
+# %%
+net = AlexNet()                                         # two towers
+outputs = {row.name: row.shape for row in summary(net)} # of one of them
+whole = AlexNet(towers=1)                               # the same in one piece: its halves are the towers
+
+
+def half_seen(layers, shape):
+    """(2, 2) bool: does half t of the output depend on half s of the input channels?"""
+    x, caches, seen = rng.random((1, *shape), np.float32), [], np.zeros((2, 2), bool)
+    for layer in layers:
+        x, cache = layer.forward(x)
+        caches.append(cache)
+    for t, outputs in enumerate(np.split(np.arange(x.shape[-1]), 2)):
+        g = np.zeros_like(x)
+        g[..., outputs] = rng.standard_normal(g[..., outputs].shape)
+        for layer, cache in zip(layers[::-1], caches[::-1]):
+            g = layer.backward(g, cache)[0]
+        seen[t] = [np.any(part) for part in np.split(g, 2, axis=-1)]
+    return seen
+
+# %%
+sees, shape, flatten = {}, whole.shape, []
+for name, layer in whole.towers[0].items():
+    if isinstance(layer, Flatten):
+        flatten = [layer]                               # fc6 is looked at together with it: in maps, not in features
+    else:
+        if isinstance(layer, (Conv2d, Linear)) and name != "conv1":
+            sees[name] = half_seen(flatten + [layer], shape)
+            flatten = []
+        shape = layer.output_shape(shape)
+for name, table in sees.items():
+    print(f"{name}: first half of the outputs sees {table[0].astype(int)}, second half {table[1].astype(int)}")
+
+# %% tags=["figure"]
+stages = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
+figure, axes = plt.subplots(figsize=(7.4, 3.3))
+sizes = [np.array([0.34, 0.24 * outputs[s][0] ** 0.5]) if len(outputs[s]) == 3 else np.array([0.2, 1.5]) for s in stages]
+for k, (stage, (width, height)) in enumerate(zip(stages, sizes)):
+    for tower, y in ((0, 2.4), (1, 0)):
+        if stage not in net.towers[tower]:
+            continue
+        axes.add_patch(plt.Rectangle((k - width / 2, y - height / 2), width, height, fc="0.88", ec=BLACK))
+        text = "×".join(map(str, outputs[stage][:2])) + f"\n×{outputs[stage][2]}" if k < 5 else str(outputs[stage][0])
+        axes.text(k, y - height / 2 - 0.07, text, ha="center", va="top", fontsize=7)
+        for source, from_y in ((0, 2.4), (1, 0)):
+            if k and sees[stage][0 if stage == "fc8" else tower, source]:
+                crossing = source != tower
+                axes.annotate("", (k - width / 2, y), (k - 1 + sizes[k - 1][0] / 2, from_y),
+                              arrowprops=dict(arrowstyle="->", lw=1.3, color=ORANGE if crossing else BLUE,
+                                              ls="--" if crossing else "-"))
+    axes.text(k, 3.75, stage, ha="center", fontsize=9)
+axes.text(-0.35, 2.4, "tower 0", ha="right", va="center")
+axes.text(-0.35, 0, "tower 1", ha="right", va="center")
+axes.set(xlim=(-1.1, 7.4), ylim=(-1.6, 4))
+axes.axis("off")
+show(figure, "**Figure 7.1.** Figure 2 of the paper, from the code: what each layer of each tower puts out (before pooling), "
+             "and whose maps it gets: solid lines stay on a card, dashed ones cross. Maps cross into conv3, fc6 and fc7, and from the "
+             "second card to the first into fc8. "
+             "(Both cards get the image. Heights grow as the root of the maps' sides.)")
+
+# %% [markdown]
+# This is what § 3.5 says: conv2, conv4 and conv5 see one half, conv3 and the fully connected layers see both. In the
+# code it is a list of layers for each tower, with an `Exchange` where the dashed lines are:
+
+# %%
+for t, tower in enumerate(net.towers):
+    print(f"tower {t}:", " ".join(name if name.startswith("exchange") else name[:1] + name[-1] for name in tower
+                                 if name.startswith(("exchange", "conv", "fc"))))
+
+# %% [markdown]
+# ## One grouped net
+#
+# A convolution with two groups ([03](03_convolution.ipynb)) splits its input maps $x = (x_0, x_1)$ and its kernels
+# $W = (W_0, W_1)$ into halves, and computes $y_0 = W_0 * x_0$ and $y_1 = W_1 * x_1$. That is what two towers do, each on
+# its card. Without groups, $y_0 = W_0 * (x_0, x_1)$ and $y_1 = W_1 * (x_0, x_1)$: each tower computes its half of the
+# kernels on the maps of both, after an exchange. ReLU and pooling work map by map, and need no neighbour; normalisation
+# does, and its window stops at the border between the halves ([05](05_local_response_normalisation.ipynb)). So the two
+# towers are one net with two groups in conv2, conv4 and conv5, and its weights are theirs, joined along the kernels.
+#
+# **Expect** the same probabilities from both, within rounding of 32 bits.
+
+# %%
+images = (50 * rng.standard_normal((2, 224, 224, 3))).astype(np.float32)
+whole.load_weights(net.weights())
+outputs_difference = np.abs(net.predict(images) - whole.predict(images)).max()
+print(f"largest difference of probabilities {outputs_difference:.0e}, of probabilities up to {net.predict(images).max():.4f}")
+
+# %% [markdown]
+# Equal outputs at one point could be luck; equal gradients of all parameters hardly. We take the small net with
+# 64-bit numbers, so that rounding cannot hide anything, random biases, and dropout on. **Expect** relative
+# differences near $10^{-15}$, and, to see that the test can fail, a large one if the second tower does not listen to
+# the first in conv3.
+
+# %%
+def in_double(network, weights=None):
+    for tower in network.towers:
+        for layer in tower.values():
+            layer.params = {key: array.astype(np.float64) for key, array in layer.params.items()}
+    network.load_weights(weights or {name: w + 0.05 * rng.standard_normal(w.shape) for name, w in network.weights().items()})
+    return network
+
+
+def apart(a, b):
+    """The largest difference of any gradient, relative to the largest number of that gradient."""
+    return max(np.abs(a[name] - b[name]).max() / np.abs(b[name]).max() for name in b)
+
+
+x, labels = rng.standard_normal((5, 28, 28, 1)), rng.integers(0, 10, 5)
+two = in_double(SmallAlexNet())
+one = in_double(SmallAlexNet(towers=1), two.weights())
+loss_two, gradients_two = two.loss_and_gradients(x, labels, step=3)
+loss_one, gradients_one = one.loss_and_gradients(x, labels, step=3)
+gradients_two, gradients_one = two.join(gradients_two), one.join(gradients_one)
+gradients_apart = apart(gradients_two, gradients_one)
+print(f"{len(gradients_one)} gradients, apart {gradients_apart:.0e}; losses {abs(loss_two - loss_one):.0e}")
+
+# %%
+deaf = {name: w.copy() for name, w in two.weights().items()}
+channels, kernels = (n // 2 for n in deaf["conv3.W"].shape[-2:])
+deaf["conv3.W"][:, :, :channels, kernels:] = 0          # kernels of tower 1 without the maps of tower 0
+two.load_weights(deaf)
+deaf_apart = apart(two.join(two.loss_and_gradients(x, labels, step=3)[1]), gradients_one)
+print(f"apart {deaf_apart:.1g}")
+
+# %% [markdown]
+# So "two GPUs" is no other kind of net: it is a way to compute a grouped one. What *is* peculiar is the grouping
+# itself: conv2, conv4 and conv5 see half of the maps, on however many cards the net runs.
+#
+# ## The exchange and its gradient
+#
+# Call $x_s$ what tower $s$ sends. Forward, every receiving tower $t$ gets the same: $z_t = (x_0, x_1)$, joined along
+# the maps. Backward, tower $t$ has a gradient $g_t = \partial L / \partial z_t$ for all of that, and $x_s$ has gone
+# into both $z_0$ and $z_1$. The chain rule adds up over all uses:
+#
+# $$\frac{\partial L}{\partial x_s} = \sum_t g_t[s],$$
+#
+# where $g_t[s]$ is the part of $g_t$ that belongs to the maps of tower $s$. So backward sends the parts to where they
+# came from, and sums there. Every line of the figure is used once in each direction.
+
+# %%
+show_source(Exchange.forward)
+show_source(Exchange.backward)
+
+# %% [markdown]
+# By hand, with three maps in either tower. **Expect** each $\partial x_s$ to be the sum of two slices, and both
+# directions to carry as many bytes.
+
+# %%
+first, second = pair = [Device(), Device()]
+maps = {0: rng.standard_normal((1, 2, 2, 3)), 1: rng.standard_normal((1, 2, 2, 3))}
+exchange = Exchange(2)
+joined = exchange.forward(maps, pair, receivers=[0, 1])
+g = {t: rng.standard_normal((1, 2, 2, 6)) for t in (0, 1)}
+back = exchange.backward(g, pair, widths={0: 3, 1: 3})
+print("joined:", joined[0].shape, "  bytes sent:", first.sent[second], "and", second.sent[first])
+print("∂x1 is the sum of two slices:", np.array_equal(back[1], g[0][..., 3:] + g[1][..., 3:]))
+
+# %% [markdown]
+# ## Bytes across
+#
+# The shapes say how many numbers cross per image, going forward. **Expect** 21,632 each way into conv3, 4,608 into
+# fc6, 2,048 into fc7, and 2,048 one way into fc8, which the first card holds alone.
+
+# %%
+across, before = {}, whole.shape
+for name, layer in net.towers[0].items():
+    if isinstance(layer, Exchange):
+        across[name] = int(np.prod(before))             # what one tower has to send
+    before = layer.output_shape(before)
+to_second = sum(n for name, n in across.items() if name in net.towers[1])
+to_first = sum(across.values())
+print(across)
+print(f"to the second card {to_second:,}, to the first {to_first:,}")
+
+# %% [markdown]
+# The devices keep count of what they really send (on a CPU nothing moves, but it is counted as if). A step is forward
+# and backward, and backward sends every number's gradient the other way: together $28{,}288 + 30{,}336 = 58{,}624$
+# numbers of 4 bytes in either direction. **Expect** exactly that.
+
+# %%
+for device in net.devices:
+    device.sent.clear()
+net.loss_and_gradients(images, np.array([3, 5]))
+sent = [sum(device.sent.values()) // len(images) for device in net.devices]
+print(f"bytes per image: card 0 sent {sent[0]:,}, card 1 sent {sent[1]:,}; 4 · 58,624 = {4 * 58_624:,}")
+
+# %% [markdown]
+# Is that much? Compare two other ways to use two cards. If every layer saw all maps, three more layers would need an
+# exchange. And if each card had the *whole* net and half of the images ("data parallel", the usual way today), the
+# cards would have to swap the gradients of all parameters in each step, whatever the number of images. To have
+# seconds, let a connection carry 4 GB a second (an assumption, half of what PCIe 2.0 with 16 lanes promises), and
+# compare with the paper's own time per batch of 128, from 5.5 days for 90 passes over 1.2 million images. **Expect**
+# the paper's way to cost a few hundredths of the time, and the other two to be several times as dear.
+
+# %%
+more = {name: int(np.prod(outputs[name])) for name in ("pool1", "relu3", "relu4")}        # into conv2, conv4, conv5
+parameters = sum(row.parameters for row in summary(net))
+each_way = {"as in the paper": 128 * 4 * 58_624, "every layer sees all": 128 * 4 * (58_624 + 2 * sum(more.values())),
+            "data parallel": 4 * parameters}
+batch_time = 5.5 * 24 * 3600 / (90 * 1.2e6 / 128)
+for name, size in each_way.items():
+    print(f"{name:21} {size / 1e6:6.1f} MB each way per batch: {2 * size / 4e9:.3f} s of {batch_time:.2f} s")
+
+# %% [markdown]
+# The pattern is cheap because the weights never move, and the maps only where they are small: after the second
+# pooling, and later. (Krizhevsky's later work, in 2014, cut convolutions by images and fully connected layers by
+# neurons.)
+#
+# ## Three gigabytes
+#
+# What does a card need for batches of 128? `memory` reckons it from the layers' own arrays. Momentum keeps a velocity
+# for each weight (§ 5), backward needs a gradient for each, and the maps that forward keeps; the layer at work needs
+# room; and two batches of images are on their way in. **Expect** less than half of a card for either tower.
+
+# %%
+ledgers = {"tower 0": net.memory(128)[0], "tower 1": net.memory(128)[1], "both in one": whole.memory(128)[0]}
+print(f"{'MiB':20}" + "".join(f"{name:>13}" for name in ledgers))
+for what in ledgers["tower 0"]:
+    print(f"{what:20}" + "".join(f"{ledger[what] / 2**20:13.0f}" for ledger in ledgers.values()))
+needed = {name: sum(ledger.values()) for name, ledger in ledgers.items()}
+print(f"{'all':20}" + "".join(f"{n / 2**20:13.0f}" for n in needed.values()), "  of 3072")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 2.8))
+left = np.zeros(3)
+looks = zip(("0.3", "0.6", "0.85", BLUE, ORANGE, "1"), ("", "", "", "", "///", "..."))
+for what, (colour, hatch) in zip(ledgers["tower 0"], looks):
+    sizes = np.array([ledger[what] / 2**20 for ledger in ledgers.values()])
+    axes.barh(range(3), sizes, left=left, color=colour, hatch=hatch, edgecolor=BLACK, label=what, height=0.6)
+    left += sizes
+axes.axvline(3072, color=BLACK, ls="--")
+axes.text(3060, -0.42, "3 GiB", ha="right", fontsize=9)
+axes.set(yticks=range(3), yticklabels=list(ledgers), xlabel="MiB for batches of 128", xlim=(0, 3200), ylim=(2.5, -0.6))
+figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8, handlelength=1.2, columnspacing=1)
+show(figure, "**Figure 7.2.** The memory of a card, by what takes it (from left to right in the legend's order). A tower fills "
+             "less than half of a 3 GB card. The whole net in one piece would fit as well, by this reckoning for *this* program.")
+
+# %% [markdown]
+# The last bar is no contradiction to the paper, which does not say what its program kept; and the reckoning is for a
+# GPU, not measured on one. It does say why two cards let the net be larger: weights, velocities, gradients and what
+# is kept for backward are about halved. The batches are not: both cards get the images.
+#
+# ## One card instead
+#
+# The paper's comparison is with one card and half the kernels in each convolutional layer; but the last convolution
+# and the fully connected layers were not halved, so that both nets have about as many parameters (a footnote of §
+# 3.2). **Expect** nearly the same number of parameters, and clearly fewer multiply-adds.
+
+# %%
+single = AlexNet(one_gpu=True, init=None)
+counts = {name: [sum(row[i] for row in summary(n)) for i in (4, 6)] for name, n in (("two towers", net), ("one card", single))}
+for name, (p, m) in counts.items():
+    print(f"{name:10} {p:,} parameters, {m:,} multiply-adds")
+
+# %% [markdown]
+# That two towers have the lower error by 1.7 points is a matter of days of training; a small copy of the comparison
+# is in the project's README.
+#
+# ## Exercises
+#
+# **1.** Into conv3, each tower sends its pooled maps: 13×13 pixels, 128 maps. How many bytes cross in *one* direction
+# for a batch of 128 images, going forward, with 4 bytes a number?
+
+# %% tags=["solution"]
+bytes_conv3 = ...
+### BEGIN SOLUTION
+bytes_conv3 = 128 * 13 * 13 * 128 * 4
+### END SOLUTION
+
+# %%
+check(bytes_conv3, 11_075_584, [(2 * 11_075_584, "that is both directions"), (11_075_584 / 4, "each number has 4 bytes"),
+                                (13 * 13 * 128 * 4, "that is one image")])
+
+# %% [markdown]
+# **2.** Write the backward pass of an exchange between two towers: from `g0` and `g1`, the gradients for the joined
+# maps in either tower, make the gradients for what tower 0 (the first `width` maps) and tower 1 sent.
+
+# %% tags=["solution"]
+def exchange_backward(g0, g1, width):
+    ### BEGIN SOLUTION
+    total = g0 + g1                                     # both towers used all of it
+    return total[..., :width], total[..., width:]
+    ### END SOLUTION
+
+# %%
+check(exchange_backward(g[0], g[1], 3), [back[0], back[1]],
+      [([g[0][..., :3], g[1][..., 3:]], "the other tower used these maps, too: its gradient has to come back and be added"),
+       ([g[0][..., 3:] + g[1][..., 3:], g[0][..., :3] + g[1][..., :3]], "the towers are the wrong way round"),
+       ([back[0] / 2, back[1] / 2], "a sum, not a mean: the chain rule adds up over all uses")])
+
+# %% [markdown]
+# **3.** If conv2, conv4 and conv5 saw the maps of both cards, how many numbers more would each card have to send per
+# image, going forward? Conv2 gets 27×27 pixels with 48 maps per card, the others 13×13 with 192.
+
+# %% tags=["solution"]
+numbers_more = ...
+### BEGIN SOLUTION
+numbers_more = 27 * 27 * 48 + 2 * 13 * 13 * 192
+### END SOLUTION
+
+# %%
+check(numbers_more, sum(more.values()), [(27 * 27 * 48 + 13 * 13 * 192, "conv4 and conv5 both get 192 maps per card"),
+                                         (2 * sum(more.values()), "that is what both cards send together"),
+                                         (55 * 55 * 48 + 2 * 13 * 13 * 192, "the maps are sent after pooling: 27×27")])
+
+# %% [markdown]
+# **4.** From how many images in a batch on does data parallelism send less than the paper's way (each way, in a
+# step)? Per image the paper's way sends 58,624 numbers; data parallelism sends 60,965,224, whatever the batch.
+
+# %% tags=["solution"]
+fewest = ...
+### BEGIN SOLUTION
+fewest = 60_965_224 // 58_624 + 1
+### END SOLUTION
+
+# %%
+check(fewest, 1040, [(1039, "with 1039 images the paper's way still sends less: it must be more than the quotient"),
+                     (60_965_224 / 58_624, "a whole number of images"),
+                     (2156, "per image in a step: forward and backward, 58,624 numbers")], tolerance=1e-9)
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine.
+
+# %%
+own = np.eye(2, dtype=bool)
+assert all(np.array_equal(sees[name], own) for name in ("conv2", "conv4", "conv5"))
+assert all(sees[name].all() for name in ("conv3", "fc6", "fc7", "fc8"))
+assert outputs_difference < 1e-5
+assert gradients_apart < 1e-11 and abs(loss_two - loss_one) < 1e-12 and deaf_apart > 1e-2
+assert np.array_equal(joined[0], joined[1]) and np.array_equal(back[0], g[0][..., :3] + g[1][..., :3])
+assert first.sent[second] == second.sent[first]
+assert across == {"exchange3": 21_632, "exchange6": 4_608, "exchange7": 2_048, "exchange8": 2_048}
+assert (to_second, to_first) == (28_288, 30_336) and sent == [4 * 58_624] * 2
+seconds = {name: 2 * size / 4e9 for name, size in each_way.items()}
+assert seconds["as in the paper"] < 0.05 * batch_time
+assert all(seconds[name] > 3 * seconds["as in the paper"] for name in ("every layer sees all", "data parallel"))
+assert max(needed["tower 0"], needed["tower 1"]) < 1536 * 2**20 and needed["both in one"] < 3 * 2**30
+for what in ledgers["tower 0"]:
+    if what not in ("batches", "at work"):
+        assert 0.4 < ledgers["tower 1"][what] / ledgers["both in one"][what] < 0.6
+assert abs(counts["one card"][0] / counts["two towers"][0] - 1) < 0.05 and counts["one card"][1] < 0.9 * counts["two towers"][1]
+print("All of it holds.")
