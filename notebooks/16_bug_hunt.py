@@ -15,8 +15,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-import tools
-from tools import BLACK, BLUE, ORANGE, check, show, show_source
+import tools                                # puts the project's folder on the path
+from tools import BLACK, check, show, show_source
 from nn import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, SoftmaxCrossEntropy, check_layer
 from nn.conv import correlate, dilate, turn
 from nn.layer import Layer
@@ -150,7 +150,7 @@ print(f"A passes: its largest relative error is {comfortable_error:.1e}")
 
 
 # %% [markdown]
-# The part of the gradient that $\alpha$ multiplies is thousands of times smaller than the rest, so an error in it hides. With
+# The part of the gradient that $\alpha$ multiplies is about a thousand times smaller than the rest, so an error in it hides. With
 # $\alpha$ near 1 both terms count. **Expect** the same check to fail.
 
 # %%
@@ -177,22 +177,23 @@ errors = {kind.__name__: [check_layer(kind(5, alpha=alpha), x, ones, tolerance=n
 print("A:", "  ".join(f"{error:.0e}" for error in errors["A"]))
 
 # %% tags=["figure"]
-figure, axes = plt.subplots(figsize=(6.4, 3.4))
+figure, axes = plt.subplots(figsize=(6.4, 3.6))
 axes.loglog(alphas, errors["A"], label="A")
 axes.loglog(alphas, errors["LocalResponseNorm"], label="the project's layer")
-for level, name in ((1e-3, "tolerance 10⁻³"), (1e-6, "tolerance 10⁻⁶")):
+for level, name in ((1e-3, "tolerance $10^{-3}$"), (1e-6, "tolerance $10^{-6}$")):
     axes.axhline(level, color=BLACK, linewidth=0.8, linestyle=":")
-    axes.text(alphas[-1], level * 1.3, name, ha="right", fontsize=9)
+    axes.text(alphas[0], level * 1.4, name, ha="left", fontsize=9)
 axes.axvline(1e-4, color=BLACK, linewidth=0.8)
-axes.text(1.2e-4, 2e-11, "the paper's α", fontsize=9)
+axes.text(1.2e-4, 3e-9, "the paper's α", fontsize=9)
 axes.set(xlabel="α (no unit)", ylabel="largest relative error", ylim=(1e-11, 30))
-axes.legend(loc="center right")
+axes.legend(loc="center right", bbox_to_anchor=(1, 0.36))
 show(figure, "**Figure 16.1.** The largest relative error of the gradient against α. At the paper's α, suspect A lies under a tolerance "
              "of 10⁻³ and over one of 10⁻⁶; from α = 0.01 on, either finds it.")
 
 # %% [markdown]
 # The gradient of $x$ is wrong and there are no other gradients; the first term is all that is left as $\alpha \to 0$, and it is right. So the
-# second term is wrong by a factor. To see which, divide what is by what should be. **Expect** a single number, everywhere.
+# second term is wrong. To see how, divide what is by what should be: if the formula is right but for a factor, **expect** a single
+# number, everywhere.
 
 # %%
 honest, suspect = LocalResponseNorm(5, alpha=1.0), A(5, alpha=1.0)
@@ -252,7 +253,7 @@ print("acquitted:", *(name for name, passes in acquitted.items() if passes))
 
 
 # %% [markdown]
-# Every one of these tests could be found in a real repository, and none would have been in the way of a bug.
+# Each of these is a test one might well write first, and none was in the way of a bug.
 #
 # ## Exercises
 #
@@ -335,7 +336,7 @@ check(court(trial_E, MaxPool2d, E), [1, 0], VERDICTS)
 # %% tags=["solution"]
 def trial_F(Loss):
     ### BEGIN SOLUTION
-    # F's gradient is not divided by N, which was 1. (Training still works, at a learning rate N times as large.)
+    # F's gradient is not divided by N, which was 1. (It acts as a learning rate N times as large.)
     check_layer(AsLayer(Loss(), np.array([2, 0, 4])), rng.standard_normal((3, 5)))
     ### END SOLUTION
 
@@ -495,7 +496,8 @@ show(figure, "**Figure 16.2.** Which kind of trial finds which suspect. The two 
 # If this cell runs, the text is true on your machine.
 
 # %%
-assert 1e-6 < comfortable_error < 1e-3 and "gradient of x[" in said
+assert 1 / 2000 < 2 * comfortable_error < 1 / 500                           # half of the second term, about a thousandth
+assert "gradient of x[" in said
 assert max(errors["LocalResponseNorm"]) < 1e-6
 slope = np.diff(np.log10(errors["A"]))[:3]
 assert (abs(slope - 1) < 0.1).all() and all(error > 1e-3 for alpha, error in zip(alphas, errors["A"]) if alpha >= 0.0099)
