@@ -1,0 +1,622 @@
+# %% [markdown]
+# # 08 The whole net
+#
+# **What the paper says.** Eight layers with weights: five convolutions, three fully connected layers, and a softmax
+# over 1000 classes (§ 3.5). Normalisation follows the first two convolutions, pooling follows both normalisations
+# and the fifth convolution, and a ReLU follows every layer but the last. Figure 2 of the paper gives sizes for all of it.
+# Memory and time set the limit to the size of the net (§ 1); where either is spent, the paper does not say.
+#
+# **The question.** What does each layer see, hold and cost? Which layers fill the memory, which take the time, and is it
+# the arithmetic that takes it?
+#
+# You need chapters [03](03_convolution.ipynb), [05](05_local_response_normalisation.ipynb) and
+# [06](06_overlapping_pooling.ipynb) for the layers; [00](00_overview.ipynb) counts parameters and multiply-adds. About one
+# hour with the exercises. All chapters: [README](README.md).
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tools
+from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
+from alexnet import AlexNet, summary
+from nn import SGD, Conv2d, Linear, MaxPool2d, Profile, SoftmaxCrossEntropy
+from nn.loss import softmax
+from nn.network import PIECE, arrays_in
+
+rng = np.random.default_rng(8)
+
+# %% [markdown]
+# ## A picture first
+#
+# We take the net in one piece (chapter [07](07_two_gpus.ipynb) shows that it is the same net), and with one thread,
+# so that times can be compared later on. `summary` lists what every layer puts out. **Expect** two movements in
+# opposite directions: the maps shrink from 290,400 numbers to 1000, and most weights are at the other end, in fc6.
+
+# %%
+net = AlexNet(towers=1, threads=1)
+layers, rows = net.towers[0], [row for row in summary(net) if "exchange" not in row.name]     # one tower exchanges nothing
+out = {row.name: row.floats for row in rows}
+weights = {row.name: layers[row.name].params["W"].size for row in rows if row.parameters}
+print(f"put out: conv1 {out['conv1']:,}, pool5 {out['pool5']:,}, fc8 {out['fc8']:,}; weights: conv1 {weights['conv1']:,}, fc6 {weights['fc6']:,}")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.4, 3.2))
+places = {name: place for place, name in enumerate(out)}
+axes.step([*places.values(), len(places)], [*out.values(), out["fc8"]], where="post", color=BLUE, marker="", label="numbers put out, per image")
+axes.bar([places[name] + 0.5 for name in weights], weights.values(), 0.9, color="0.85", edgecolor=BLACK, hatch="///", label="weights")
+axes.set(yscale="log", ylim=(500, 2e8), ylabel="numbers", xticks=np.arange(len(places)) + 0.5, xlim=(0, len(places)))
+axes.set_xticklabels(list(out), rotation=60, ha="right", fontsize=8, rotation_mode="anchor")
+axes.legend(loc="upper left")
+show(figure, "**Figure 8.1.** What every layer puts out for one image (line), and the weights of those that have some (bars), on "
+             "a logarithmic scale. At the left there is little to know and much to hold, at the right the reverse.")
+
+# %% [markdown]
+# ## The net as a formula
+#
+# Write $x_0$ for the image less the mean, $*$ for a convolution and $\rho(x) = \max(0, x)$. Normalisation and pooling are
+# called lrn and pool. Then the order of § 3.5 is
+#
+# $$\begin{aligned}
+# x_1 &= \text{pool}(\text{lrn}(\rho(W_1 * x_0 + b_1))) & x_5 &= \text{pool}(\rho(W_5 * x_4 + b_5)) \\
+# x_2 &= \text{pool}(\text{lrn}(\rho(W_2 * x_1 + b_2))) & x_6 &= \rho(x_5 W_6 + b_6) / 2 \\
+# x_3 &= \rho(W_3 * x_2 + b_3) & x_7 &= \rho(x_6 W_7 + b_7) / 2 \\
+# x_4 &= \rho(W_4 * x_3 + b_4) & p &= \text{softmax}(x_7 W_8 + b_8),
+# \end{aligned} \qquad \text{softmax}(z)_i = \frac{e^{z_i}}{\sum_j e^{z_j}}.$$
+#
+# (Before $W_6$, $x_5$ is written as one row of $6 \cdot 6 \cdot 256$ numbers. The halves are what dropout does at test time,
+# § 4.2.) **Expect** these lines to give the probabilities of `net.predict`.
+
+# %%
+picture, credit = photo("chelsea", 224)
+image = (255 * (picture - picture.mean((0, 1))))[None].astype(np.float32)                   # (1, 224, 224, 3)
+
+
+def f(name, x):
+    return layers[name].forward(x, train=False)[0]
+
+
+with net.workers.one_blas_thread():
+    x = image
+    for i in "12":
+        x = f("pool" + i, f("norm" + i, f("relu" + i, f("conv" + i, x))))
+    for i in "345":
+        x = f("relu" + i, f("conv" + i, x))
+    x = f("pool5", x).reshape(1, -1)
+    for i in "67":
+        x = f("relu" + i, f("fc" + i, x)) / 2
+    by_formula = softmax(f("fc8", x))
+formula_difference = np.abs(by_formula - net.predict(image)).max()
+print(f"{by_formula.shape}, sum {by_formula.sum():.6f}, difference {formula_difference:.0e}")
+show_source(Linear.forward)
+show_source(SoftmaxCrossEntropy)
+
+# %% [markdown]
+# The loss is $-\ln p$ of the right class, and its gradient for $z$ is $(p - \text{one-hot}) / N$ for $N$ images: chapter
+# [02](02_a_layer_and_its_gradient.ipynb) derives it. From there backward goes the formula in reverse.
+#
+# ## Shapes
+#
+# A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes
+# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else give
+# all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
+
+# %%
+def naive_shape(layer, side, channels):
+    """(side, channels) after a layer with windows; other layers change nothing."""
+    if isinstance(layer, Conv2d):
+        return (side + layer.before + layer.after - layer.size) // layer.stride + 1, layer.kernels
+    if isinstance(layer, MaxPool2d):
+        return (side - layer.size) // layer.stride + 1, channels
+    return side, channels
+
+
+side, channels, naive = 224, 3, {}
+for name in out:
+    if name == "flatten":
+        break
+    side, channels = naive_shape(layers[name], side, channels)
+    naive[name] = (side, side, channels)
+shapes_agree = all(row.shape == naive[row.name] for row in rows if row.name in naive)
+print("  ".join(f"{name} {naive[name]}" for name in ("conv1", "pool1", "pool2", "conv3", "pool5")), "  agree:", shapes_agree)
+
+# %% [markdown]
+# ## What a unit sees
+#
+# One unit of a layer depends on a square of the image, its *receptive field*. Let $r$ be the side of that square, and
+# $j$ the distance (in pixels of the image) between the squares of two neighbouring units. For the image itself
+# $r = j = 1$. A unit of the next layer sees a window of $z$ units. The first of them sees $r$ pixels, each of the $z - 1$
+# others reaches $j$ pixels farther. And two neighbours in the new layer are $s$ units apart, each worth $j$ pixels:
+#
+# $$r \leftarrow r + (z - 1)\,j, \qquad j \leftarrow s\,j.$$
+#
+# The square of unit 0 begins at pixel $o$, which is 0 in the image; $a$ zeros before the map shift it:
+# $o \leftarrow o - a\,j$, with the old $j$. **Expect** 11 pixels for conv1 and 195 for pool5.
+
+# %%
+windows = {name: (layer.size, layer.stride, getattr(layer, "before", 0)) for name, layer in layers.items()
+           if isinstance(layer, (Conv2d, MaxPool2d))}
+r, j, o, field = 1, 1, 0, {}
+for name, (z, s, a) in windows.items():
+    r, j, o = r + (z - 1) * j, j * s, o - a * j
+    field[name] = r, j, o
+    print(f"{name}: z = {z:2}, s = {s}: sees {r:3} pixels; neighbours are {j:2} apart; the first begins at {o}")
+
+# %% [markdown]
+# To test that, and to see how often a pixel is used, put a convolution with one kernel of ones in the
+# place of every layer with windows. Then a gradient of 1 in one unit of pool5 comes back to each pixel as the number
+# of paths that lead from the pixel to the unit. **Expect** a square of 195 pixels and zeros outside; and more paths
+# from its middle.
+
+# %%
+chain = []
+for z, s, a in windows.values():
+    layer = Conv2d(1, 1, z, s, (a, 3 if z == 11 else a))                    # conv1 has its three zeros on one side
+    layer.params = {"W": np.ones((z, z, 1, 1)), "b": np.zeros(1)}
+    chain.append(layer)
+x, caches = np.zeros((1, 224, 224, 1)), []
+for layer in chain:
+    x, cache = layer.forward(x)
+    caches.append(cache)
+g = np.zeros_like(x)                                                        # (1, 6, 6, 1)
+g[0, 2, 2] = 1
+for layer, cache in zip(chain[::-1], caches[::-1]):
+    g = layer.backward(g, cache)[0]
+paths = g[0, :, :, 0]
+seen = np.argwhere(paths > 0)
+quarter = paths[49:146, 49:146].sum() / paths.sum()                         # 97×97 of 195×195 pixels
+print(f"from {seen.min(0)} to {seen.max(0)}, {len(seen):,} = {195**2:,} pixels; up to {paths.max():,.0f} paths; "
+      f"the middle quarter has {quarter:.0%} of them")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.7))
+panels[0].imshow(picture)
+for name, style in zip(("conv1", "pool1", "pool2", "conv3", "conv4", "conv5", "pool5"), ("-", "-", "--", "-", "--", "-", "-")):
+    r, j, o = field[name]
+    start = o + (2 if name == "pool5" else naive[name][0] // 2) * j
+    panels[0].add_patch(plt.Rectangle((start, start), r, r, fill=False, ec="white", lw=2.6))
+    panels[0].add_patch(plt.Rectangle((start, start), r, r, fill=False, ec=BLACK, lw=1.2, ls=style))
+    if r > 40:
+        panels[0].text(start + 4, start + 4, f"{name}: {r}", fontsize=6.5, color=BLACK, va="top",
+                       bbox=dict(fc="white", ec="none", pad=0.6, alpha=0.85))
+panels[0].set(title="what one unit in the middle sees", xlim=(-0.5, 223.5), ylim=(223.5, -0.5))
+shown = panels[1].imshow(paths / paths.max(), vmin=0)
+panels[1].add_patch(plt.Rectangle((49, 49), 97, 97, fill=False, ec="white", lw=1.2, ls="--"))
+panels[1].set_title("paths to unit (2, 2) of pool5")
+figure.colorbar(shown, ax=panels[1], shrink=0.8, label="share of the most")
+for axes in panels:
+    axes.set(xlabel="pixel", ylabel="pixel")
+show(figure, f"**Figure 8.2.** Left: the squares that one unit of each layer sees (the two smallest are conv1's 11 and pool1's "
+             f"19 pixels). Right: how many paths lead from each pixel to that unit of pool5 (dashed: the middle quarter). "
+             f"The field has sharp edges, but it is used mostly in its middle. {credit}")
+
+# %% [markdown]
+# Luo and others ("Understanding the effective receptive field", 2016) noticed that: the field that counts is smaller
+# than the one that is reckoned. Of the 36 places of pool5 only (2, 2) has its whole square inside the image; that of
+# (0, 0) begins 64 pixels outside and ends at pixel 130, with zeros in place of what is missing. fc6 is the first
+# layer that sees all of the image.
+#
+# ## Memory
+#
+# Training keeps three numbers for each parameter: itself, its velocity and its gradient. And forward keeps for
+# backward what the layers ask for. We let one image through and look at the caches. An array that two layers keep
+# (ReLU's output is also the next layer's input) counts once, and the image not at all. **Expect** that per layer, and
+# in all what `net.memory` says.
+
+# %%
+x, kept, known = image, {}, {id(image)}
+for name, layer in layers.items():
+    if not name.startswith("exchange"):
+        x, cache = layer.forward(x)
+        kept[name] = sum(size for key, size in arrays_in(cache).items() if key not in known)
+        known |= arrays_in(cache).keys()
+        caches.append(cache)                                                # else a number could be given out twice
+ledger = net.memory(128)[0]
+print("bytes per image:", {name: size for name, size in kept.items() if size})
+print(f"128 images {128 * sum(kept.values()):,} bytes; net.memory says {ledger['kept for backward']:,}")
+
+# %% [markdown]
+# Add up by stages: a layer with weights and what follows it. **Expect** the first two stages to hold more than three
+# quarters of what the maps take, and fc6 more than half of what the parameters take.
+
+# %%
+stages, per_image, per_parameter = list(weights), {}, {}
+for name, size in kept.items():
+    stage = next(s for s in stages if s[-1] == name[-1]) if name != "flatten" else "fc6"
+    per_image[stage] = per_image.get(stage, 0) + size
+for stage in stages:
+    per_parameter[stage] = 3 * sum(array.nbytes for array in layers[stage].params.values())
+print(f"{'MiB':7}{'3 × parameters':>16}{'maps, 1 image':>16}{'maps, 128':>12}")
+for stage in stages:
+    print(f"{stage:7}{per_parameter[stage] / 2**20:16.1f}{per_image[stage] / 2**20:16.2f}{128 * per_image[stage] / 2**20:12.1f}")
+all_parameters, all_maps = sum(per_parameter.values()), sum(per_image.values())
+balance = all_parameters / all_maps
+print(f"{'all':7}{all_parameters / 2**20:16.1f}{all_maps / 2**20:16.2f}{128 * all_maps / 2**20:12.1f}   equal at {balance:.0f} images")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 2.9))
+at = np.arange(8)
+axes.bar(at - 0.2, [per_parameter[s] / 2**20 for s in stages], 0.4, color="0.85", hatch="///", edgecolor=BLACK, label="weights, velocities, gradients")
+axes.bar(at + 0.2, [128 * per_image[s] / 2**20 for s in stages], 0.4, color=BLUE, edgecolor=BLACK, label="kept for backward, 128 images")
+axes.set(xticks=at, xticklabels=stages, ylabel="MiB")
+axes.legend()
+show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions need it for maps, most of all the first; fully "
+             "connected layers for weights, most of all fc6.")
+
+# %% [markdown]
+# The batch size moves the one kind and not the other. Prediction needs neither velocities nor gradients, nor any
+# cache: two maps at a time, and the weights.
+#
+# ## Time
+#
+# Now the clock. We make every layer note when it begins and ends, as `benchmarks/step.py` does, and run a training
+# step with 16 images three times; the fastest counts. (Other programs on the machine can only slow it down.) Going
+# forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
+# for the input), except conv1, whose input needs no gradient. **Expect** the convolutions to take most of the time,
+# and the layers without any multiply-adds a good part of it all the same. The sum over the layers should be nearly
+# the whole step.
+
+# %%
+batch, labels = 50 * rng.standard_normal((32, 224, 224, 3), np.float32), rng.integers(0, 1000, 32)
+
+
+def noting(method, notes):
+    def run(*args, **kwargs):
+        start = time.perf_counter()
+        result = method(*args, **kwargs)
+        notes.append(time.perf_counter() - start)
+        return result
+    return run
+
+
+def layer_times(count):
+    """{layer: [forward, backward] seconds}, and the seconds of the whole step."""
+    notes = {name: ([], []) for name in out}
+    for name in out:
+        layers[name].forward = noting(layers[name].forward, notes[name][0])
+        layers[name].backward = noting(layers[name].backward, notes[name][1])
+    start = time.perf_counter()
+    net.loss_and_gradients(batch[:count], labels[:count])
+    whole = time.perf_counter() - start
+    for name in out:
+        del layers[name].forward, layers[name].backward                     # the class's own again
+    return {name: [sum(part) for part in parts] for name, parts in notes.items()}, whole
+
+# %%
+net.loss_and_gradients(batch[:4], labels[:4])                               # to warm up
+spent, whole = min((layer_times(16) for _ in range(3)), key=lambda pair: pair[1])
+work = {row.name: 16 * row.multiply_adds for row in rows}
+print(f"{'':8}{'forward':>9}{'backward':>9} ms   {'forward':>8}{'backward':>9} billion multiply-adds a second")
+for name, (forward, backward) in spent.items():
+    products = 1 if name == "conv1" else 2
+    rates = f"{work[name] / forward / 1e9:11.1f}{products * work[name] / backward / 1e9:9.1f}" if work[name] else ""
+    if name != "flatten":
+        print(f"{name:8}{1e3 * forward:9.1f}{1e3 * backward:9.1f}   {rates}")
+covered = sum(map(sum, spent.values())) / whole
+print(f"all layers {1e3 * sum(map(sum, spent.values())):.0f} ms, the whole step {1e3 * whole:.0f} ms: {covered:.0%}")
+
+# %%
+kinds = {**{name: [name] for name in stages}, "ReLU": [n for n in out if n.startswith("relu")], "LRN": ["norm1", "norm2"],
+         "pooling": ["pool1", "pool2", "pool5"], "dropout": ["drop6", "drop7"]}
+seconds = {kind: sum(sum(spent[name]) for name in names) for kind, names in kinds.items()}
+arithmetic = {kind: sum(work[name] * (2 if name == "conv1" else 3) for name in names) for kind, names in kinds.items()}
+time_share = {kind: s / sum(seconds.values()) for kind, s in seconds.items()}
+work_share = {kind: w / sum(arithmetic.values()) for kind, w in arithmetic.items()}
+without_work = sum(share for kind, share in time_share.items() if not arithmetic[kind])
+convolutions = sum(time_share[name] for name in stages[:5])
+print(f"convolutions {convolutions:.0%} of the time; layers without multiply-adds {without_work:.0%}")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 3))
+at = np.arange(len(kinds))
+axes.bar(at - 0.2, [100 * work_share[k] for k in kinds], 0.4, color="0.85", hatch="...", edgecolor=BLACK, label="multiply-adds")
+axes.bar(at + 0.2, [100 * time_share[k] for k in kinds], 0.4, color=ORANGE, edgecolor=BLACK, label="time")
+axes.set(xticks=at, ylabel="share of a step, %")
+axes.set_xticklabels(list(kinds), fontsize=8.5)
+axes.legend()
+show(figure, "**Figure 8.4.** A training step of 16 images, forward and backward, on one core: share of the multiply-adds (dots) and share of the "
+             "time (plain). Where the plain bar is higher, the layer gets less done per second than the average. ReLU, "
+             "LRN and pooling have no multiply-adds in this account, and take time.")
+
+# %% [markdown]
+# So multiply-adds predict the time of the convolutions roughly, and say nothing about other layers. (LRN's window sum
+# *is* a matrix product in this program, with a band matrix of which at most 5 numbers in a row are not zero. That is
+# not counted here: it is the price of the method, not of the formula.)
+#
+# And the update? `SGD.step` takes no notice of the batch size. **Expect** a time that matters for 16 images, and
+# that would be an eighth of that share for 128.
+
+# %%
+gradients = net.loss_and_gradients(batch[:1], labels[:1])[1]
+optimiser = SGD(net)
+update, = timed(lambda: optimiser.step(gradients, 1e-9), rounds=3)
+print(f"the update {1e3 * update:.0f} ms: {update / whole:.0%} of the rest for 16 images, about {update / whole / 8:.1%} for 128")
+
+# %% [markdown]
+# ## How fast could it be?
+#
+# A layer can be slow for two reasons: the processor has to compute much, or it waits for memory. The *roofline* model
+# (Williams, Waterman and Patterson, 2009) puts both into one picture. It needs two numbers of the machine: the multiply-adds
+# a second of a large matrix product (its peak $\pi$), and the bytes a second that come from memory when every number is
+# used once (its bandwidth $\sigma$). We measure both, on one core: a product of 1024×1024 matrices; and the
+# sum of the squares of an array, fc6's weights.
+
+# %%
+square, long = rng.standard_normal((1024, 1024), np.float32), layers["fc6"].params["W"].reshape(-1)
+with net.workers.one_blas_thread():
+    tries = [timed(lambda: square @ square, lambda: long @ long, rounds=1) for _ in range(6)]
+product_time, sum_time = np.min(tries, axis=0)                              # a roof: the best counts
+peak, bandwidth = 1024**3 / product_time, long.nbytes / sum_time
+ridge = peak / bandwidth
+print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth / 1e9:.1f} GB a second: "
+      f"{ridge:.1f} multiply-adds in the time of one byte")
+
+# %% [markdown]
+# The last quotient is what counts. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights and its
+# input once, write its output once. Its *intensity* is $I = A / B$. The arithmetic takes $A / \pi$ seconds or more, the
+# bytes $B / \sigma$ or more. So its rate $A / t$ is at most
+#
+# $$\frac{A}{\max(A/\pi,\; B/\sigma)} = \min\left(\pi,\; \sigma\,\frac{A}{B}\right) = \min(\pi,\; \sigma I).$$
+#
+# Drawn over $I$ on logarithmic axes, this is a slope that ends under a flat roof, at $I = \pi / \sigma$.
+#
+# A **fully connected** layer with $F$ inputs and $G$ outputs, and $N$ images in a batch: $A = N F G$. With four bytes
+# a number $B = 4\,(F G + N F + N G)$, of which the weights are by far the most as long as $N$ is small against $F$
+# and $G$. Then
+#
+# $$I = \frac{N F G}{4\,(F G + N F + N G)} \approx \frac{N}{4}$$
+#
+# multiply-adds a byte (or $N/2$, if a multiply-add counts as two operations). A **convolution** uses each weight at every
+# position of every image, so its intensity is large even for one image. **Expect** $1/4$ for fc6 with one image,
+# and for the convolutions, even with one or four images at a time, more than the ridge $\pi / \sigma$.
+
+# %%
+def intensity(name, count):
+    """Multiply-adds of a forward pass per byte that has to be moved at least, for `count` images at a time."""
+    row = next(row for row in rows if row.name == name)
+    before = list(out)[list(out).index(name) - 1] if name != "conv1" else None
+    incoming = out[before] if before else image.size
+    return count * row.multiply_adds / (4 * (weights[name] + count * (incoming + row.floats)))
+
+
+sizes = dict(zip(stages[:5], [1, 1, 4, 4, 4]))                              # images in a piece, see below
+points = {name: (intensity(name, n), work[name] / spent[name][0]) for name, n in sizes.items()}
+with net.workers.one_blas_thread():
+    for n in (1, 16, 128):
+        x = rng.standard_normal((n, 9216), np.float32)
+        t = min(timed(lambda: layers["fc6"].forward(x), rounds=1)[0] for _ in range(4))
+        points[f"fc6, N = {n}"] = intensity("fc6", n), n * weights["fc6"] / t
+for name, (i, rate) in points.items():
+    print(f"{name:13} {i:6.2f} multiply-adds a byte, {rate / 1e9:6.1f} billion a second, {rate / min(peak, bandwidth * i):4.0%} of its roof")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 3.8))
+i = np.geomspace(0.1, 1000, 200)
+axes.plot(i, np.minimum(peak, bandwidth * i) / 1e9, color=BLACK, ls="-", marker="", label="roof: min(π, σI)")
+conv = [points[name] for name in stages[:5]]
+full = [point for name, point in points.items() if name.startswith("fc6")]
+axes.plot(*np.array([(x, y / 1e9) for x, y in conv]).T, ls="", marker="o", color=BLUE, label="convolutions")
+axes.plot(*np.array([(x, y / 1e9) for x, y in full]).T, ls="--", marker="s", color=ORANGE, label="fc6 with N images")
+for name in points:
+    if name.startswith("fc6"):
+        axes.annotate(name[5:], (points[name][0], points[name][1] / 1e9), (-44, 5) if name.endswith("8") else (7, -10), textcoords="offset points", fontsize=8)
+for name, y in zip(sorted(stages[:5], key=lambda name: points[name][1]), np.geomspace(0.15, 0.8, 5) * peak / 1e9):
+    axes.annotate(name, (points[name][0], points[name][1] / 1e9), (330, y), fontsize=8, va="center",
+                  arrowprops=dict(arrowstyle="-", lw=0.6, color="0.4", shrinkB=3))
+axes.set(xscale="log", yscale="log", xlabel="intensity I, multiply-adds per byte moved at least once",
+         ylabel="billion multiply-adds a second")
+axes.set_yticks([0.5, 1, 2, 5, 10, 20, 50, 100, 200], ["0.5", "1", "2", "5", "10", "20", "50", "100", "200"])
+axes.set_ylim(0.08 * bandwidth / 1e9, 1.6 * peak / 1e9)
+axes.minorticks_off()
+axes.grid(True, which="major")
+axes.legend(loc="upper left")
+show(figure, "**Figure 8.5.** Roofline of one core of the machine that ran this notebook, and its layers, forward. One image through fc6 is bound "
+             "by memory: each weight is read for the sake of a single product. More images make more of each weight read, until "
+             "the arithmetic is the limit. Convolutions are always at the right.")
+
+# %% [markdown]
+# What most layers lack to their roof is copying (im2col), biases that are added, and the shape of the products: a
+# matrix library first copies its operands into blocks that suit it, which the weights of fc6 hardly repay with 16
+# images. What the layers *without* multiply-adds do is seen better as bytes a second: what comes in and goes out, divided
+# by the time. **Expect** ReLU to be well ahead of LRN.
+
+# %%
+moved, before = {}, image.size
+for name, floats in out.items():
+    if name in ("relu1", "norm1", "pool1", "relu2", "norm2", "pool2"):
+        moved[name] = 16 * 4 * (before + floats) / spent[name][0]
+    before = floats
+print("GB a second:", {name: round(float(rate) / 1e9, 1) for name, rate in moved.items()}, f"memory: {bandwidth / 1e9:.1f}")
+
+# %% [markdown]
+# ReLU goes through its maps once, LRN many times (squares, window sums, two square roots, a division), with a new
+# array each time. A layer may even be *faster* than memory, because of the **caches**, which the simple model leaves
+# out: small and fast memory in the processor that holds what was used last. Bandwidth is therefore no single number.
+# **Expect** it to be lower for an array too large for the caches.
+
+# %%
+speeds = {}
+with net.workers.one_blas_thread():
+    for size in 2 ** np.arange(18, 28):
+        array, repeats = long[:size // 4], max(1, 2**24 // size)
+        t = min(timed(lambda: [array @ array for _ in range(repeats)], rounds=1)[0] for _ in range(3))
+        speeds[size] = repeats * size / t
+print("GB a second:", {f"{size / 2**20:g} MiB": round(float(speed / 1e9)) for size, speed in speeds.items()})
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 2.9))
+axes.plot(np.array(list(speeds)) / 2**20, np.array(list(speeds.values())) / 1e9, label="sum of squares, again and again")
+for n in (1, 4, 16, 64):
+    size = n * 4 * out["conv1"] / 2**20
+    axes.axvline(size, color="0.5", ls=":", marker="", lw=1.2)
+    axes.text(size * 1.06, 0.98, f"{n}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+axes.set(xscale="log", xlabel="array, MiB", ylabel="GB a second", ylim=(0, None))
+axes.legend(loc="lower left")
+show(figure, "**Figure 8.6.** How fast one core reads an array that it has just read, by the array's size. Dotted: the size of "
+             "conv1's output for 1, 4, 16 and 64 images. The larger the piece, the slower its numbers come.")
+
+# %% [markdown]
+# ## Batch size
+#
+# The slope of the roofline is a prediction: time per image in the fully connected part falls nearly as $1/N$
+# at first, while that of the convolutions hardly changes. `Profile` times a network's stages (the layers between two
+# exchanges; there is nothing to exchange here, but the cuts are the same). **Expect** that in a training step.
+
+# %%
+def stage_times(count, micro_batch=None):
+    """Of a step, {"conv1 … pool2": …, …}: seconds per image, forward and backward together; and the number of pieces."""
+    net.micro_batch, net.profile = micro_batch, Profile(net)
+    net.loss_and_gradients(batch[:count], labels[:count])
+    total, number = {}, {}
+    for (stage, _, _), spans in net.profile.spans.items():
+        total[stage] = total.get(stage, 0) + sum(device.seconds(start, stop) for device, start, stop in spans) / count
+        number[stage] = len(spans)
+    net.micro_batch = net.profile = None
+    return total, number
+
+
+per_batch = {}
+for count, rounds in ((1, 3), (8, 2), (32, 1)):
+    best = min((stage_times(count)[0] for _ in range(rounds)), key=lambda total: sum(total.values()))
+    conv = sum(t for stage, t in best.items() if stage.startswith("conv"))
+    per_batch[count] = conv, sum(best.values()) - conv
+    print(f"N = {count:2}: convolutional part {1e3 * conv:5.1f} ms an image, fully connected part {1e3 * per_batch[count][1]:5.1f}")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 2.8))
+counts = np.array(list(per_batch))
+for part, name in enumerate(("convolutional part", "fully connected part")):
+    axes.plot(counts, [1e3 * per_batch[n][part] for n in counts], label=name)
+axes.plot(counts, 1e3 * per_batch[1][1] / counts, color="0.6", ls=":", marker="", label="∝ 1 / N")
+axes.set(xscale="log", yscale="log", xlabel="images in a batch, N", ylabel="ms per image", xticks=counts, xticklabels=counts)
+axes.minorticks_off()
+axes.legend()
+show(figure, "**Figure 8.7.** Time per image of a training step, by batch size. The fully connected part must read its weights, and write "
+             "their gradients, once per step however many images share them; the convolutional part gains little.")
+
+# %% [markdown]
+# ## Small pieces
+#
+# If convolutions need no large batch, then a batch may as well go through them a few images at a time, so that maps and
+# columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network does, with
+# `micro_batch` images at a time, or, if not told, such that the largest map of a piece has about `PIECE` numbers. Nothing
+# changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage, whose maps are the largest, to gain
+# nothing from larger pieces, and rather to lose.
+
+# %%
+first_stage, second_stage = [str(stage) for stage in net.stages[:2]]
+usual = stage_times(16)[1]
+print(f"PIECE = {PIECE:,}: of 16 images {usual[first_stage]} pieces in {first_stage}, {usual[second_stage]} in {second_stage}")
+tries = [{m: stage_times(32, m)[0] for m in (1, 4, 32)} for _ in range(2)]
+pieces = {m: {stage: min(a[m][stage] for a in tries) for stage in (first_stage, second_stage)} for m in tries[0]}
+for m, total in pieces.items():
+    print(f"pieces of {m:2}: {first_stage} {1e3 * total[first_stage]:5.1f} ms an image, {second_stage} {1e3 * total[second_stage]:5.1f}")
+
+# %%
+few, labels_few = batch[:6], labels[:6]
+net.micro_batch = 6
+together = net.loss_and_gradients(few, labels_few)[1][0]
+net.micro_batch = 2
+in_parts = net.loss_and_gradients(few, labels_few)[1][0]
+net.micro_batch = None
+parts_difference = max(np.abs(in_parts[n] - together[n]).max() / np.abs(together[n]).max() for n in ("conv1.W", "conv3.W", "conv5.b"))
+print(f"gradients of 6 images at once and in three parts: largest relative difference {parts_difference:.0e}")
+
+# %% [markdown]
+# (On other processors, with other caches, the best size differs. With several threads there is a second reason: pieces
+# are what the threads share out.)
+#
+# ## Exercises
+#
+# **1.** The receptive field: from pairs $(z, s)$ of window and stride, first layer first, the side of the square that one
+# unit of the last one sees.
+
+# %% tags=["solution"]
+def receptive_field(pairs):
+    ### BEGIN SOLUTION
+    r, j = 1, 1
+    for z, s in pairs:
+        r, j = r + (z - 1) * j, j * s
+    return r
+    ### END SOLUTION
+
+# %%
+alexnet_pairs, cifar = [(z, s) for z, s, _ in windows.values()], [(5, 1), (3, 2), (5, 1), (3, 2)]
+check([receptive_field(alexnet_pairs), receptive_field(cifar)], [195, 19],
+      [([281, 25], "the new layer's stride counts for the *next* layer: use the old j in r"),
+       ([27, 13], "a step in a deeper layer is j pixels of the image"),
+       ([34, 16], "that is the sum of the windows")])
+
+# %% [markdown]
+# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$, $G = 4096$)
+# bound by arithmetic? Use the exact intensity.
+
+# %% tags=["solution"]
+images_needed = ...
+### BEGIN SOLUTION
+images_needed = next(n for n in range(1, 1000) if n * 9216 * 4096 / (4 * (9216 * 4096 + n * (9216 + 4096))) >= 4)
+### END SOLUTION
+
+# %%
+check(images_needed, 17, [(16, "that is N/4 = 4; input and output take bytes as well"), (4, "I is about N/4, not N")], tolerance=1e-9)
+
+# %% [markdown]
+# **3.** How many images can a batch have, if a card has `card` bytes, the net `parameters` numbers of 4 bytes (with
+# velocities and gradients), each image keeps `kept_per_image` bytes for backward, and nothing else is needed?
+
+# %% tags=["solution"]
+def largest_batch(card, parameters, kept_per_image):
+    ### BEGIN SOLUTION
+    return (card - 3 * 4 * parameters) // kept_per_image
+    ### END SOLUTION
+
+# %%
+card, parameters, per = 3 * 2**30, all_parameters // 12, all_maps
+check(largest_batch(card, parameters, per), (card - 12 * parameters) // per,
+      [((card - 4 * parameters) // per, "velocities and gradients take as much again, each"),
+       ((card - 3 * parameters) // per, "a number has 4 bytes"), ((card - 12 * parameters) / per, "a whole number of images"),
+       (card // per, "the parameters need room, too")], tolerance=1e-9)
+
+# %% [markdown]
+# **4.** Suppose ReLU, LRN, pooling and dropout took no time at all (`without_work` is their share). By what factor
+# would a step be faster?
+
+# %% tags=["solution"]
+factor = ...
+### BEGIN SOLUTION
+factor = 1 / (1 - without_work)         # Amdahl's law
+### END SOLUTION
+
+# %%
+check(factor, 1 / (1 - without_work), [(1 - without_work, "that is the time that remains: the factor is its inverse"),
+                                       (1 / without_work, "the other share remains"), (1 + without_work, "the time left is 1 − share")])
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine.
+
+# %%
+assert out["conv1"] == 290_400 == max(out.values()) and out["fc8"] == 1000 and max(weights, key=weights.get) == "fc6"
+assert formula_difference < 1e-6 and abs(by_formula.sum() - 1) < 1e-5
+assert shapes_agree and [naive[name][0] for name in ("conv1", "pool1", "pool2", "pool5")] == [55, 27, 13, 6]
+assert field["conv1"] == (11, 4, 0) and field["pool1"][0] == 19 and field["pool5"] == (195, 32, -64)
+start = -64 + 2 * 32
+assert seen.min(0).tolist() == [start] * 2 and seen.max(0).tolist() == [start + 194] * 2 and len(seen) == 195**2
+assert 0.6 < quarter and -64 + 194 == 130
+assert [p for p in range(6) if -64 + 32 * p >= 0 and -64 + 32 * p + 195 <= 224] == [2]
+assert 128 * all_maps == ledger["kept for backward"] and all_parameters == 3 * ledger["weights"]
+assert per_image["conv1"] + per_image["conv2"] > 0.75 * all_maps and per_parameter["fc6"] > all_parameters / 2
+assert 0.5 < covered <= 1 and convolutions > 0.4 and without_work > 0.05
+assert update < whole
+assert abs(intensity("fc6", 1) - 0.25) < 0.01 and abs(intensity("fc6", 16) / 4 - 1) < 0.05
+assert all(intensity(name, n) > ridge for name, n in sizes.items()) and [usual[first_stage], usual[second_stage]] == [16, 4]
+assert moved["relu1"] > 2 * moved["norm1"] and moved["relu2"] > 2 * moved["norm2"]
+assert all(rate < 3 * min(peak, bandwidth * i) for i, rate in points.values() if i > 1)
+assert points["fc6, N = 128"][1] > 2 * points["fc6, N = 1"][1]
+assert max(speeds.values()) > 1.2 * speeds[max(speeds)]
+assert per_batch[1][1] > 3 * per_batch[32][1] and per_batch[1][0] < 5 * per_batch[32][0]
+assert pieces[32][first_stage] > 0.6 * pieces[4][first_stage] and parts_difference < 1e-3
+print("All of it holds.")
