@@ -21,6 +21,7 @@ from PIL import Image as Pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))               # a chapter runs in notebooks/: the project lies one folder up
+sys.path += [str(ROOT / "notebooks"), str(ROOT / "benchmarks")]     # full_runs and benchmarks, from the blank edition too
 
 # Okabe and Ito's colours, told apart by the colour-blind; lines and markers differ as well, for paper without colour.
 BLACK, ORANGE, BLUE, GREEN, PURPLE = "#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7"

@@ -1,0 +1,399 @@
+# %% [markdown]
+# # 12 Training
+#
+# **What the paper says.** The net was trained by stochastic gradient descent with batches of 128 images, momentum 0.9 and
+# weight decay 0.0005, for roughly 90 passes through 1.2 million images; the learning rate began at 0.01 and was divided by ten
+# when the error on the validation images stopped improving, three times in all (§ 5). It took five to six days.
+#
+# **The question.** What does a training run look like from outside: what can its curves tell and what not, what is left when
+# it is killed in the middle, and which mistakes does the trained net still make?
+#
+# You need chapters [02](02_a_layer_and_its_gradient.ipynb) and [11](11_learning.ipynb). About one hour with the exercises.
+# All chapters: [README](README.md).
+
+# %%
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tools
+from tools import BLACK, BLUE, ORANGE, check, show, show_source
+import data
+import train
+from alexnet import SmallAlexNet
+from full_runs import predictions, results
+from nn import SGD, load_checkpoint
+from trained import read
+
+FAST = True                     # False: the training below takes all images and 30 epochs, ten minutes instead of half of one
+DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
+rng = np.random.default_rng(12)
+
+# %% [markdown]
+# ## A picture first
+#
+# `python train.py` trains a small AlexNet (the paper's plan with a sixth of the kernels) on 9,000 images of clothes in ten classes,
+# and validates it on 1,000 others that were held out. Here is the log of such a run, made with seed 0 on two cores in three minutes:
+# `results/12_log.csv`. The command that made it is `python notebooks/full_runs.py 12`.
+
+# %%
+log = results("12_log")
+print(f"{len(log)} epochs, columns {', '.join(log[0])}")
+for row in log[::9]:
+    print(f"epoch {row['epoch']:3.0f}  ε {row['lr']:<7g} training loss {row['train_loss']:.3f}  validation loss {row['val_loss']:.3f}  "
+          f"validation error {row['val_top1']:.1%}")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.1))
+epochs = [row["epoch"] for row in log]
+for axes, what, label, factor in ((panels[0], "loss", "loss", 1), (panels[1], "top1", "error, %", 100)):
+    for part, name in (("train", "training, as logged"), ("val", "validation")):
+        axes.plot(epochs, [factor * row[f"{part}_{what}"] for row in log], markevery=3, label=name)
+    for drop in (18.5, 26.5):
+        axes.axvline(drop, color="0.5", lw=1, ls=":", marker="")
+    axes.set(xlabel="epoch", ylabel=label, ylim=(0, None))
+panels[0].legend()
+for x, text in ((9, "ε = 0.02"), (22.5, "0.002"), (28.7, "0.0002")):
+    panels[1].text(x, 1.5, text, ha="center", fontsize=8, color="0.35")
+show(figure, "**Figure 12.1.** A run of the small net: loss and error by epoch, on the training images as the log counts them, and on the "
+             "held-out ones. Dotted: where ε is divided by ten. Before the first of them both fall slowly and with jumps; there they drop at once.")
+
+# %% [markdown]
+# Three things in this figure want an explanation: why the training curve begins *above* the validation curve, which shows images
+# that the net has never seen; why the validation curve jumps up and down; and why a smaller ε makes both drop within one epoch. We come to each.
+#
+# ## Before any run: a handful of images
+#
+# A long run that learns nothing is an expensive way to find a bug. The cheap way comes first: take fifty images, no dropout and
+# no random views, and learn them by heart. **Expect** a loss that begins near $\ln 10 = 2.30$ (the net knows nothing), and an error of 0 % after
+# some dozens of steps. If it does not come to that, no amount of data will help.
+
+# %%
+pictures = data.load(DATA, 32)
+side, mean = data.view_side(32), data.mean_image(pictures.train.images)
+few = data.central_views(pictures.train.images[:50], side, mean, scale=0.01)            # (50, 28, 28, C)
+labels = pictures.train.labels[:50]
+net = SmallAlexNet(len(pictures.classes), few.shape[1:], dropout=0)
+sgd, few_losses = SGD(net), []
+for step in range(60):
+    loss, gradients = net.loss_and_gradients(few, labels, step)
+    sgd.step(gradients, lr=0.005)
+    few_losses.append(float(loss))
+few_error = np.mean(net.predict(few).argmax(1) != labels)
+print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error afterwards {few_error:.0%}")
+
+# %% [markdown]
+# ## The loop
+#
+# `train.py` is the loop of the last cell with everything around it that a run of days needs. These are its lines that learn (in `train`; the rest
+# of that function keeps the log and the checkpoints):
+#
+#     logits, caches = network.forward(images, train=True, step=step)
+#     loss, cache = network.loss.forward(logits, labels)
+#     gradients = network.backward(network.loss.backward(cache), caches)
+#     sgd.step(gradients, lr)
+#
+# and this decides on ε before each epoch, from nothing but the log so far:
+
+# %%
+show_source(train.learning_rate)
+
+# %% [markdown]
+# We now run it as a user would, as a command. To fit into half a minute it gets 2,000 images and six epochs. **Expect** an error of
+# 20 to 35 % at the end: far from what ten times as much work gives, far better than the 90 % of guessing.
+
+# %%
+folder = Path(tempfile.mkdtemp())
+count, epochs_now = (2000, 6) if FAST else (len(pictures.train.labels), 30)
+np.savez(folder / "images.npz", x_train=pictures.train.images[:count], y_train=pictures.train.labels[:count],
+         x_test=pictures.test.images[:500], y_test=pictures.test.labels[:500], classes=np.array(pictures.classes))
+
+
+def command(*options):
+    """Start train.py in `folder`, and return the process; its lines can be read as they come."""
+    return subprocess.Popen([sys.executable, tools.ROOT / "train.py", *map(str, options)], cwd=folder, text=True, encoding="utf-8",
+                            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+settings = ["--data", "images.npz", "--epochs", epochs_now]
+print("python train.py --out straight", *settings)
+straight_text = command("--out", "straight", *settings).communicate()[0]
+for line in straight_text.splitlines():
+    if line.startswith("epoch"):
+        print(" ".join(line.split("   val")[0].split()), "  val" + line.split("   val")[1].split("   ")[0])
+print(straight_text.splitlines()[-1].split(", with the")[0])
+print(sorted(path.name for path in (folder / "runs" / "straight").iterdir()))
+
+# %% [markdown]
+# ## Killed and resumed
+#
+# Five days are long enough for a power cut. What must be kept, so that a run can go on? The weights and the velocities, of course. Many programs keep
+# also the state of every random generator, and the place in the data; or they forget them, and the resumed run sees images twice and others never. Here
+# *every draw follows from what it is for*: the order of an epoch from (seed, epoch), a crop from (seed, epoch, image), a dropout mask from
+# (seed, step, layer). So weights, velocities and the number of the step are all there is to keep.
+#
+# The test is harsh. We start the same run again, with a checkpoint five times a second, and kill it in the third epoch in the way that leaves a
+# program no time to say goodbye (`kill -9`). Then we resume it. **Expect** the same weights and velocities as those of the straight run: not nearly the
+# same, but the same bits.
+
+# %%
+process = command("--out", "killed", "--save-every", 0.2, *settings)
+for line in process.stdout:
+    if line.startswith("epoch   2"):
+        break
+time.sleep(0.7)
+process.kill()
+process.communicate()
+done, _ = load_checkpoint(folder / "runs" / "killed" / "checkpoint.npz")
+print(f"killed; the checkpoint holds {len(done['rows'])} epochs and {done['batch']} batches of the next, {done['step']} steps")
+resumed_text = command("--resume", "runs/killed").communicate()[0]
+print("resumed; the last line:", resumed_text.splitlines()[-1].split(", with the")[0])
+
+# %%
+ends = {name: load_checkpoint(folder / "runs" / name / "checkpoint.npz") for name in ("straight", "killed")}
+same = [np.array_equal(array, ends["killed"][1][group][name])
+        for group, arrays in ends["straight"][1].items() for name, array in arrays.items()]
+print(f"{sum(same)} of {len(same)} arrays are equal to the bit; steps {ends['straight'][0]['step']} and {ends['killed'][0]['step']}")
+
+# %% [markdown]
+# The file itself must survive, too: a checkpoint that is half written when the power goes is worse than none, if it has replaced the last good one. So it
+# is written under another name, forced to the disk, and then renamed, which is done whole or not at all.
+
+# %%
+from nn import checkpoint
+show_source(checkpoint.write_atomically)
+
+# %% [markdown]
+# ## Why the training error is the higher one
+#
+# A net should do better on what it has seen. At first, in Figure 12.1, it does worse. There are three reasons, all in how the log counts: the training error is that
+# *with dropout on*, that of *random views* (crops and mirror images; validation looks at the centre), and that of the *average over the epoch*, in which the
+# net was younger. Take all three away: look at the trained net, without dropout, at the centre of the training images. **Expect** it to be better
+# there than the log says, and with a net this young still not far from the validation images.
+
+# %%
+trained = read(folder / "runs" / "straight")
+split = data.load(folder / "images.npz", 32, holdout=0.1)
+last = ends["straight"][0]["rows"][-1]
+
+
+def error(split):
+    return np.mean(trained.predict(split.images).argmax(1) != split.labels)
+
+
+fair = {"training, as logged": last["train_top1"], "training, dropout off, central view": error(split.train),
+        "validation": error(split.validation)}
+for name, value in fair.items():
+    print(f"{value:6.1%}  {name}")
+
+# %% [markdown]
+# So the two curves of a log must not be compared with each other as they stand. What can be compared is a curve with itself.
+#
+# ## Jumps, and the drop
+#
+# A step follows the gradient of 64 images, which is the gradient of all of them plus noise. With a constant ε the weights do not come to rest in
+# a minimum: they jitter around it, the farther the larger ε is (chapter [11](11_learning.ipynb)). The validation error of one epoch is therefore a
+# sample. **Expect** in the log that its jumps from epoch to epoch shrink with ε, and that the drop at the first change is larger than
+# anything that the six epochs before had gained.
+
+# %%
+val = {lr: np.array([row["val_loss"] for row in log if row["lr"] == lr]) for lr in (0.02, 0.002, 0.0002)}
+late = val[0.02][-8:]                                                       # of the first part, where it is nearly level
+jumps = {lr: np.abs(np.diff(losses)).mean() for lr, losses in ((0.02, late), (0.002, val[0.002]), (0.0002, val[0.0002]))}
+for lr, jump in jumps.items():
+    print(f"ε = {lr:<7g} the validation loss moves by {jump:.4f} from epoch to epoch")
+drop = late[-1] - val[0.002][0]
+before = val[0.02][-7] - val[0.02][-1]
+print(f"the six epochs before the drop gained {before:.3f}, the one after it {drop:.3f}")
+
+# %% [markdown]
+# The lesson is not that one should begin with a small ε. Small steps would have taken many times as long to get here. Large ones first, small ones at the end:
+# the paper's schedule, found by hand.
+#
+# There is a limit to what such a curve can say. The validation error is measured on 1,000 images. If the net's true error is $e$, each
+# image is wrong with probability $e$, and the share that is wrong among $N$ images scatters with the standard deviation
+#
+# $$\sqrt{e\,(1 - e) / N}.$$
+#
+# **Expect** about one point for this run: differences of a few tenths between two epochs, or two nets, mean nothing on so few images.
+
+# %%
+best = min(log, key=lambda row: row["val_top1"])
+standard_error = np.sqrt(best["val_top1"] * (1 - best["val_top1"]) / 1000)
+print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.0f}, ± {standard_error:.1%}")
+
+# %% [markdown]
+# And whoever picks the best of thirty epochs by the validation images picks some luck as well. So the test images are looked at once, at the end.
+#
+# ## Its mistakes
+#
+# Now the net of the long run. Its probabilities for the 2,000 test images, averaged over ten views (chapter [13](13_results.ipynb)), lie in
+# `results/13_predictions.csv`. First, which classes it takes for which. **Expect** most of the errors among five kinds of garment for
+# the upper half of the body, and next to none between those and shoes.
+
+# %%
+embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz").test     # the images of the long run
+classes = data.load("fashion-mnist").classes
+truth, p = predictions(results("13_predictions"), seed=0, views=10)
+guess = p.argmax(1)
+confusion = np.zeros((10, 10), int)
+np.add.at(confusion, (truth, guess), 1)
+upper = [classes.index(name) for name in ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")]
+wrong = guess != truth
+inside = np.isin(truth, upper) & np.isin(guess, upper) & wrong
+print(f"error {wrong.mean():.2%}; {inside.sum()} of {wrong.sum()} errors are between {', '.join(classes[i] for i in upper)}")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(5.6, 4.4))
+axes.imshow(confusion - np.diag(np.diag(confusion)), cmap="Greys", vmax=60)
+for (i, j), number in np.ndenumerate(confusion):
+    if number:
+        axes.text(j, i, number, ha="center", va="center", fontsize=8, fontweight="bold" if i == j else "normal",
+                  color="white" if i != j and number > 35 else BLACK)
+axes.set_xticks(range(10), classes, rotation=45, ha="right", fontsize=8)
+axes.set_yticks(range(10), classes, fontsize=8)
+axes.set(xlabel="taken for", ylabel="class")
+show(figure, "**Figure 12.2.** What the net takes the 2,000 test images for (200 a class). Bold: right. Shades: errors. Shirts are the hardest: "
+             "they are taken for T-shirts, pullovers and coats, and these for shirts.")
+
+# %% [markdown]
+# A matrix counts. To understand, look. Here are the errors that the net was surest of.
+
+# %%
+sure = np.argsort(-np.where(wrong, p.max(1), 0))[:10]
+for i in sure[:3]:
+    print(f"image {i}: called {classes[guess[i]]} with {p[i].max():.1%}, labelled {classes[truth[i]]} ({p[i, truth[i]]:.1%})")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(2, 5, figsize=(7.2, 3.7))
+for axes, i in zip(panels.flat, sure):
+    axes.imshow(embedded.images[i, :, :, 0], cmap="gray_r")
+    axes.set_title(f"{classes[guess[i]]} {p[i].max():.0%}\nlabel: {classes[truth[i]]}", fontsize=8)
+    axes.axis("off")
+show(figure, "**Figure 12.3.** The ten errors with the largest probability for the wrong class (above each image: what the net says and how sure it is; the "
+             "label). Some of the labels a person would not guess either. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.")
+
+# %% [markdown]
+# ## Does it know when it is wrong?
+#
+# The net gives probabilities. Are they? Among the images to whose first guess it gives about 80 %, four fifths should be right. We sort the images
+# by that probability and compare, bin by bin, what was said with what came true. **Expect** points near the diagonal, within some
+# hundredths; with ten views a little above it: the mean of ten probabilities is more cautious than each of them.
+
+# %%
+edges = np.array([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001])
+
+
+def reliability(labels, p):
+    """For each bin: the mean probability of the first guess, the share that is right, the number of images."""
+    sure, right = p.max(1), p.argmax(1) == labels
+    bins = np.digitize(sure, edges) - 1
+    number = np.bincount(bins, minlength=len(edges) - 1)
+    return np.bincount(bins, sure) / number, np.bincount(bins, right) / number, number
+
+
+said, came, number = reliability(truth, p)
+for a, b, n in zip(said, came, number):
+    print(f"said {a:.0%}, came true {b:.0%} ± {np.sqrt(b * (1 - b) / n):.0%}, {n} images")
+one_view = reliability(*predictions(results("13_predictions"), seed=0, views=1))
+gaps = [np.sum(n * (right - sure)) / n.sum() for sure, right, n in ((said, came, number), one_view)]
+print(f"right more often than it says: by {gaps[0]:.1%} with ten views, by {gaps[1]:.1%} with one")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(5.4, 3.4))
+axes.plot([0.25, 1], [0.25, 1], color="0.6", ls="-", marker="", lw=1)
+axes.errorbar(said, came, 2 * np.sqrt(came * (1 - came) / number), color=BLUE, ls="", marker="o", capsize=3)
+for a, b, n in zip(said, came, number):
+    axes.text(a + 0.012, b - 0.045, f"{n:.0f}", fontsize=8, color="0.35")
+axes.set(xlabel="probability that the net gives to its first guess", ylabel="share that is right", xlim=(0.3, 1.06), ylim=(0.2, 1.03))
+show(figure, "**Figure 12.4.** What the net says and what comes true, over ten views; bars are ± two standard errors, numbers are images. On the line, a "
+             "stated 80 % is right four times out of five.")
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** The long run had 9,000 training images, batches of 64 (an incomplete last batch is left out) and 30 epochs. How many steps is that?
+
+# %% tags=["solution"]
+steps = ...
+### BEGIN SOLUTION
+steps = 9000 // 64 * 30
+### END SOLUTION
+
+# %%
+check(steps, 4200, [(9000 / 64 * 30, "140 whole batches an epoch: what is left over is left out"),
+                    (-(-9000 // 64) * 30, "the incomplete batch is left out, not counted"), (140, "that is one epoch")], tolerance=1e-9)
+
+# %% [markdown]
+# **2.** How many test images would one need to tell an error of 11.9 % from one of 12.9 % with some confidence, say with a standard error of
+# 0.25 points for each? Solve $\sqrt{e(1 - e)/N} = 0.0025$ for $e = 0.119$.
+
+# %% tags=["solution"]
+images_needed = ...
+### BEGIN SOLUTION
+images_needed = 0.119 * (1 - 0.119) / 0.0025**2
+### END SOLUTION
+
+# %%
+check(images_needed, 16774.24, [(0.119 * 0.881 / 0.25**2, "0.25 points are 0.0025"), (0.119 * 0.881 / 0.0025, "square the standard error")],
+      tolerance=1e-3)
+
+# %% [markdown]
+# **3.** From `confusion` (rows: class, columns: taken for): of the images that the net *calls* a shirt, which share *is* one (the precision)? And of the
+# shirts, which share is called so (the recall)?
+
+# %% tags=["solution"]
+shirt = classes.index("Shirt")
+precision, recall = ..., ...
+### BEGIN SOLUTION
+precision = confusion[shirt, shirt] / confusion[:, shirt].sum()
+recall = confusion[shirt, shirt] / confusion[shirt].sum()
+### END SOLUTION
+
+# %%
+is_shirt, called = truth == classes.index("Shirt"), guess == classes.index("Shirt")
+expected = [np.mean(is_shirt[called]), np.mean(called[is_shirt])]
+check([precision, recall], expected, [(expected[::-1], "the other way round: precision is among those that are called shirts")])
+
+# %% [markdown]
+# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error stopped improving? Say yes (True) if none of
+# the last `patience` errors is below the lowest one before them.
+
+# %% tags=["solution"]
+def stopped(errors, patience=3):
+    ### BEGIN SOLUTION
+    return len(errors) > patience and min(errors[-patience:]) >= min(errors[:-patience])
+    ### END SOLUTION
+
+# %%
+courses = [[0.5, 0.4, 0.3], [0.5, 0.3, 0.4, 0.35, 0.31], [0.5, 0.3, 0.4, 0.35, 0.29], [0.3, 0.4, 0.4, 0.4], [0.5, 0.6, 0.4, 0.45]]
+check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
+      [([0, 0, 0, 1, 0], "in the second, 0.3 was never reached again in three epochs"), ([0, 1, 1, 1, 0], "in the third, the last error is a new best"),
+       ([0, 1, 0, 1, 1], "in the last, the best is two epochs old: patience is three")])
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine.
+
+# %%
+assert len(log) == 30 and log[17]["lr"] == 0.02 and log[18]["lr"] == 0.002 and log[26]["lr"] == 0.0002
+assert all(row["train_loss"] > row["val_loss"] for row in log[:6])                      # begins above
+assert abs(few_losses[0] - np.log(10)) < 1 and few_losses[-1] < 0.1 and few_error == 0
+assert last["val_top1"] < 0.45 and "test error" in straight_text
+assert 2 <= len(done["rows"]) < epochs_now and done["step"] < ends["straight"][0]["step"]
+assert all(same) and len(same) == 2 * len(net.weights()) and ends["straight"][0]["step"] == ends["killed"][0]["step"]
+assert fair["training, dropout off, central view"] < fair["training, as logged"]
+assert jumps[0.02] > jumps[0.002] > jumps[0.0002] and drop > before and 0.008 < standard_error < 0.012
+assert abs(wrong.mean() - 0.119) < 1e-9 and inside.sum() > 0.75 * wrong.sum()
+assert confusion[upper][:, [classes.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]].sum() <= 2
+assert np.diag(confusion).argmin() == classes.index("Shirt")
+assert 0 < gaps[0] < 0.05 and gaps[1] < gaps[0] and np.abs(said - came).max() < 0.12 and came[-1] > 0.97
+print("All of it holds.")

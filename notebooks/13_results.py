@@ -1,0 +1,414 @@
+# %% [markdown]
+# # 13 Results
+#
+# **What the paper says.** On the test images of 2010 the net's first guess is wrong for 37.5 %, all of its five best guesses for 17.0 %; the best
+# published before were 45.7 and 25.7 % (§ 6, Table 1). On those of 2012 five such nets together have 16.4 % (five guesses), and seven, two of which
+# had first learned from all of ImageNet, 15.3 %; the next best entry of that contest had 26.2 % (Table 2). Each image is looked at in
+# ten views (§ 4.1). The first layer's kernels look different on the two cards (Figure 3), and images whose last hidden features are
+# near to each other show the same things, though their pixels differ (§ 6.1, Figure 4).
+#
+# **The question.** How are such errors counted? What do ten views and several nets bring, and why should an average of opinions be better than one?
+# And what has the net learned to call alike?
+#
+# You need chapter [12](12_training.ipynb). About an hour and a half with the exercises. All chapters: [README](README.md).
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tools
+from tools import BLACK, BLUE, ORANGE, check, show, show_source
+import data
+import evaluate
+from alexnet import SmallAlexNet
+from full_runs import predictions, results
+from nn import SGD
+from trained import Trained, read
+
+FAST = True                     # False: nets trained on all images for 12 epochs, some minutes instead of half of one
+DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
+rng = np.random.default_rng(13)
+
+# %% [markdown]
+# ## A picture first
+#
+# The paper's tables in one picture. (A star: some of the nets had first learned from the 22,000 classes of all of ImageNet.)
+
+# %%
+table = [   # what, images, top-1 error %, top-5 error %
+    ("sparse coding", "2010 test", 47.1, 28.2), ("SIFT + Fisher vectors", "2010 test", 45.7, 25.7), ("the net", "2010 test", 37.5, 17.0),
+    ("1 net", "2012 val.", 40.7, 18.2), ("5 nets", "2012 val.", 38.1, 16.4), ("1 net*", "2012 val.", 39.0, 16.6),
+    ("7 nets*", "2012 val.", 36.7, 15.4)]
+for what, images, one, five in table:
+    print(f"{what:22} {images:10} {one:5.1f} {five:5.1f}")
+print(f"five nets instead of one: {40.7 - 38.1:.1f} and {18.2 - 16.4:.1f} points")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 3))
+places = np.array([0, 1, 2, 3.6, 4.6, 5.6, 6.6])
+axes.bar(places - 0.2, [row[2] for row in table], 0.4, color=BLUE, edgecolor=BLACK, label="first guess wrong (top-1)")
+axes.bar(places + 0.2, [row[3] for row in table], 0.4, color=ORANGE, hatch="///", edgecolor=BLACK, label="first five wrong (top-5)")
+axes.set_xticks(places, [row[0].replace(" + ", " +\n").replace("sparse ", "sparse\n") for row in table], fontsize=8.5)
+axes.set(ylabel="error, %", ylim=(0, 62))
+axes.text(1, 51, "ILSVRC-2010, test", ha="center", fontsize=9)
+axes.text(5.1, 45, "ILSVRC-2012, validation", ha="center", fontsize=9)
+axes.legend(loc="upper right", ncols=2)
+show(figure, "**Figure 13.1.** Tables 1 and 2 of the paper. The step from hand-made features to the net is larger than all that ensembles and more data add "
+             "to it afterwards.")
+
+# %% [markdown]
+# Your machine cannot repeat this in an evening. What it can do: count in the same way, on a small net and small images, and see ten views,
+# ensembles, kernels and neighbours at work.
+#
+# ## Counting
+#
+# The net gives each image a probability for each class. It is a *top-k error* if the label's class is not among the $k$ classes of the largest probabilities. In loops:
+
+# %%
+def top_error(p, labels, k):
+    """Share of the images (N,) whose label has k or more others before it, or beside it, in its row of p (N, classes)."""
+    wrong = 0
+    for row, label in zip(p, labels):
+        before = 0
+        for c, value in enumerate(row):
+            if c != label and value >= row[label]:
+                before += 1
+        wrong += before >= k
+    return wrong / len(labels)
+
+
+show_source(evaluate.ranks)
+show_source(evaluate.rates)
+
+# %% [markdown]
+# One detail is a trap: equal probabilities. A net that has died gives the same to all classes. If `argmax` decides, it takes the first class, which is right for
+# one image in ten; if a tie counts *for* the net, it is always right. Here the other classes come first. **Expect** the loops to agree with the project,
+# and the dead net to be wrong everywhere.
+
+# %%
+p, labels = rng.dirichlet(np.ones(10), 500), rng.integers(0, 10, 500)
+p[::5] = np.round(p[::5], 1)                                                # ties
+agree = [top_error(p, labels, k) == evaluate.rates(p, labels)[name] for k, name in ((1, "top1"), (5, "top5"))]
+dead = np.full((500, 10), 0.1)
+print("agree:", agree, f"  dead net: top-1 {evaluate.rates(dead, labels)['top1']:.0%}, by argmax {np.mean(dead.argmax(1) != labels):.0%}")
+
+# %% [markdown]
+# ## Three nets
+#
+# We train three small AlexNets, which differ by their seed: initial values, order of the images, views, dropout masks. To fit into half a minute each gets 3,000
+# images and four epochs. `Trained` puts together what belongs to the use of a net: the mean, the scale, how views are cut.
+
+# %%
+count, epochs = (3000, 4) if FAST else (10**9, 12)
+pictures = data.load(DATA, 32)
+train, test = (data.Split(split.images[:n], split.labels[:n]) for split, n in ((pictures.train, count), (pictures.test, 1000)))
+mean, side = data.mean_image(train.images), data.view_side(32)
+classes = data.class_names(pictures.classes)
+
+
+def trained_net(seed):
+    net = SmallAlexNet(len(classes), (side, side, mean.shape[2]), seed=seed)
+    sgd, step = SGD(net), 0
+    for epoch in range(epochs):
+        for images, own in data.batches(train, 64, side, mean, seed, epoch, scale=0.01):
+            sgd.step(net.loss_and_gradients(images, own, step)[1], 0.02 if epoch < 0.75 * epochs else 0.002)
+            step += 1
+    return Trained(f"seed {seed}", net, classes, 32, mean, np.float32(0.01), "small", {}, DATA, seed)
+
+
+nets = [trained_net(seed) for seed in range(3)]
+
+# %% [markdown]
+# ## Ten views
+#
+# A view is what the net takes: here 28×28 of 32×32 pixels, in the paper 224×224 of 256×256. § 4.1 tests with the four corners, the centre, and the mirror images of
+# these, and averages the ten answers, after the softmax. **Expect**, for most nets, an error a little lower than with the centre alone, or about equal: on 1,000 images differences
+# under a point say little.
+
+# %%
+live = {views: [net.predict(test.images, views) for net in nets] for views in (1, 10)}          # probabilities (1000, 10) each
+for net, one, ten in zip(nets, live[1], live[10]):
+    print(f"{net.name}: one view {evaluate.rates(one, test.labels)['top1']:.1%}, ten views {evaluate.rates(ten, test.labels)['top1']:.1%}")
+
+# %% [markdown]
+# Better evidence comes from the long runs (`python train.py` with seeds 0, 1, 2: three minutes each). All their probabilities for the 2,000 test images lie in
+# `results/13_predictions.csv`, made by `python notebooks/full_runs.py 12`. Is the difference more than chance? Both errors are of the *same* images, so only those
+# count on which the two disagree in being right: $a$ images right with ten views only, $b$ right with one only. If neither were better, each of these would
+# fall to either side like a coin, with a standard deviation of $\sqrt{a + b}$ in $a - b$ (McNemar's test). **Expect** two of three nets to gain from ten views, none of
+# them by much more than two standard deviations; and the net that has the highest error with one view to gain most.
+
+# %%
+rows, full = results("13_predictions"), {}
+for seed in (0, 1, 2):
+    truth, full[seed, 1] = predictions(rows, seed, 1)
+    full[seed, 10] = predictions(rows, seed, 10)[1]
+differences = {}
+for seed in (0, 1, 2):
+    one, ten = (full[seed, views].argmax(1) == truth for views in (1, 10))
+    a, b = np.sum(ten & ~one), np.sum(one & ~ten)
+    differences[seed] = (a - b) / np.sqrt(a + b)
+    print(f"seed {seed}: one view {np.mean(~one):.2%}, ten {np.mean(~ten):.2%}; ten alone is right on {a}, one alone on {b}: {differences[seed]:+.1f} standard deviations")
+
+# %% [markdown]
+# The *loss*, $-\ln p$ of the right class, says more, because it counts how sure an answer is and not only which side of a threshold it falls on. And for the loss
+# there is a theorem.
+#
+# ## Why an average is better than its parts
+#
+# Let $p_1 \dots p_m$ be what $m$ views (or $m$ nets) give to the right class of one image. The function $-\ln$ is convex: its graph hangs below its chords, so the value at a mean is at
+# most the mean of the values (Jensen's inequality):
+#
+# $$-\ln\Big(\frac1m \sum_i p_i\Big) \;\le\; \frac1m \sum_i -\ln p_i .$$
+#
+# The loss of the average is at most the average of the losses, for *each image*, whatever the nets are. It is equal only where all say the same. So what an
+# ensemble gains is its *disagreement*. No such theorem holds for errors: three nets that are right by a hair on different images could lose all of them together. **Expect** the
+# inequality without exception, and a clear gain.
+
+# %%
+own = np.array([full[seed, 10][np.arange(len(truth)), truth] for seed in (0, 1, 2)])            # (3 nets, 2000 images)
+own = np.maximum(own, 0.5 / 10_000)                                         # the CSV is rounded to 1/10,000
+of_mean, mean_of = -np.log(own.mean(0)), -np.log(own).mean(0)               # (2000,) each
+exceptions = np.sum(of_mean > mean_of + 1e-12)
+print(f"exceptions: {exceptions} of {len(truth)}; loss of the average {of_mean.mean():.4f}, average of the losses {mean_of.mean():.4f}")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(7.2, 3))
+line = np.linspace(0.02, 1, 200)
+axes.plot(line, -np.log(line), color=BLACK, ls="-", marker="")
+ends = np.array([0.1, 0.9])
+axes.plot(ends, -np.log(ends), color=BLUE, ls="--", marker="o", label="two nets: p = 0.1 and 0.9")
+axes.plot(0.5, -np.log(ends).mean(), color=BLUE, marker="s", ls="", markersize=8, label=f"mean of their losses: {-np.log(ends).mean():.2f}")
+axes.plot(0.5, -np.log(0.5), color=ORANGE, marker="D", ls="", markersize=8, label=f"loss of their mean: {-np.log(0.5):.2f}")
+axes.annotate("", (0.5, -np.log(0.5) + 0.06), (0.5, -np.log(ends).mean() - 0.06), arrowprops=dict(arrowstyle="->", color="0.4"))
+axes.set(xlabel="probability given to the right class", ylabel="loss −ln p", ylim=(0, 3.2))
+axes.legend()
+show(figure, "**Figure 13.2.** Why averaging pays: −ln p bends, so its value at the middle of two opinions lies below the middle of its two values. The farther "
+             "apart the opinions, the larger the gain.")
+
+# %% [markdown]
+# ## An ensemble
+#
+# **Expect** the three long runs together to have an error below their mean, and below the best of them; the short nets of this notebook likewise below their mean.
+
+# %%
+together = np.mean([full[seed, 10] for seed in (0, 1, 2)], 0)
+single = [evaluate.rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)]
+ensemble = evaluate.rates(together, truth)["top1"]
+print("long runs: ", ", ".join(f"{error:.2%}" for error in single), f"  together {ensemble:.2%}")
+live_single = [evaluate.rates(p, test.labels)["top1"] for p in live[10]]
+live_ensemble = evaluate.rates(np.mean(live[10], 0), test.labels)["top1"]
+print("short nets:", ", ".join(f"{error:.2%}" for error in live_single), f"  together {live_ensemble:.2%}")
+
+# %% [markdown]
+# Why is it not more? If three nets of 12 % error made their errors independently, a majority vote would be wrong with the probability $3 e^2 (1 - e) + e^3$, about 4 %. But they
+# are wrong on the *same* images: a shirt that looks like a T-shirt looks so to all of them. **Expect** some 9 % of the images wrong for all three, where independence would
+# leave 0.2 %.
+
+# %%
+all_wrong = np.mean([full[seed, 10].argmax(1) != truth for seed in (0, 1, 2)], 0) == 1
+e = np.mean(single)
+print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; wrong for all three: {all_wrong.mean():.1%}, if independent {e**3:.2%}")
+
+# %% [markdown]
+# ## The first layer's kernels
+#
+# From here on we look into a single net: that of the long run with seed 0, which lies in `results/12_net.npz`, as `train.py` left it. (`evaluate.py` takes it, too:
+# `python evaluate.py classify --weights notebooks/results/12_net.npz`.)
+#
+# Figure 3 of the paper shows the 96 kernels of 11×11×3 after training. Those of the first card are stripes and edges without colour, those of the second blobs of colour,
+# in every run, whichever random numbers it began with (§ 6.1). The paper takes it for a consequence of the restricted connection between the towers. Our images are grey, our kernels
+# 5×5, and there are 8 in a tower: no colour can be told from form here. **Expect** kernels that have left their initial values by a good part, and no difference between the towers
+# that you could name.
+
+# %%
+net = read(tools.ROOT / "notebooks" / "results" / "12_net.npz")
+kernels = net.network.weights()["conv1.W"]                                  # (5, 5, 1, 16): tower 0's 8, then tower 1's
+initial = SmallAlexNet(seed=0).weights()["conv1.W"]
+moved = np.linalg.norm(kernels - initial) / np.linalg.norm(initial)
+halves = [np.linalg.norm(kernels[..., part]) for part in (slice(0, 8), slice(8, 16))]
+print(f"kernels have moved by {moved:.0%} of their size; size in tower 0 {halves[0]:.2f}, in tower 1 {halves[1]:.2f}")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(4, 8, figsize=(7.2, 4))
+for line, (values, name) in enumerate(((initial, "before"), (kernels, "after"))):
+    for k in range(16):
+        axes, tile = panels[2 * (k // 8) + line, k % 8], values[..., k]
+        tile = (tile - tile.min()) / (tile.max() - tile.min())
+        axes.imshow(tile[..., 0])
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for tower in (0, 1):
+        panels[2 * tower + line, 0].set_ylabel(f"tower {tower},\n{name}", rotation=0, ha="right", va="center", fontsize=9)
+show(figure, "**Figure 13.3.** The first layer's kernels before and after training, each stretched to its own range (so that the picture shows form, not strength). "
+             "Some have turned into edges and spots; in others the initial noise still shows.")
+
+# %% [markdown]
+# The full net trained on photographs for an hour is in [docs/tiny10](../docs/tiny10/README.md): its kernels, too, are mostly noise yet. The paper's had 850,000 steps.
+#
+# ## Five guesses
+#
+# The left of Figure 4 shows eight test images with the five best guesses as bars. Here are eight of ours, over ten views. They are chosen by rule, not by taste: of each of the
+# first eight classes the image to which the net's first guess is the least sure.
+
+# %%
+embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz", 32, seed=net.seed, holdout=net.holdout)     # as in the long run
+p = full[0, 10]
+chosen = [int(np.where(truth == label, p.max(1), 1).argmin()) for label in range(8)]
+for i in chosen:
+    print(f"{net.classes[truth[i]]:12}", ", ".join(f"{net.classes[c]} {p[i, c]:.0%}" for c in np.argsort(-p[i])[:3]))
+again = net.predict(embedded.test.images[chosen], 10)                       # the net of the file gives what the CSV says
+csv_difference = np.abs(again - p[chosen]).max()
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(4, 4, figsize=(7.2, 5.6), height_ratios=[1.2, 1, 1.2, 1])
+for axes in panels.flat:
+    axes.axis("off")
+for k, i in enumerate(chosen):
+    top, bottom = panels[2 * (k // 4), k % 4], panels[2 * (k // 4) + 1, k % 4]
+    top.imshow(embedded.test.images[i, :, :, 0], cmap="gray_r")
+    top.set_title(net.classes[truth[i]], fontsize=9)
+    bottom.axis("on")
+    for place, c in enumerate(np.argsort(-p[i])[:5]):
+        right = c == truth[i]
+        bottom.barh(place, p[i, c], color="0.55" if right else "0.88", edgecolor=BLACK, hatch="//" if right else "")
+        bottom.text(0.04, place, net.classes[c], va="center", fontsize=7.5, fontweight="bold" if right else "normal",
+                    bbox=dict(fc="white", ec="none", alpha=0.7, pad=0.5))
+    bottom.set(xlim=(0, 1), yticks=[], xticks=[0, 0.5, 1])
+    bottom.tick_params(labelsize=7)
+    bottom.invert_yaxis()
+show(figure, "**Figure 13.4.** Test images (above each: its label) and the five best guesses with their probabilities; hatched and bold: the right one. "
+             "These are its hardest, one of each class; where it doubts, it doubts between things that look alike. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.")
+
+# %% [markdown]
+# ## What the net calls alike
+#
+# The last layer sees $F$ numbers for each image (4096 in the paper, 512 here): its *features*. The paper takes the Euclidean distance of these, $\lVert f(x) - f(x') \rVert$, and finds that
+# neighbours in it belong together, where neighbours in pixels do not always (§ 6.1). We look for the six nearest training images of test images, both ways. The search is plain: all
+# distances, then the smallest.
+
+# %%
+show_source(evaluate.nearest)
+
+# %% [markdown]
+# **Expect**, of the neighbours by features, a larger share to be of the image's own class than by pixels: some points more. (Clothes that are all photographed
+# from the front, centred, on white, are nearly aligned: pixels do well here. On photographs they do not.)
+
+# %%
+queries = rng.permutation(2000)[:200]
+pool, wanted = embedded.train, truth[queries]                               # 9,000 images to look among
+index, features = ([net.features(images[i:i + 256]) for i in range(0, len(images), 256)] for images in (pool.images, embedded.test.images[queries]))
+index, features = np.concatenate(index), np.concatenate(features)           # (9000, 512), (200, 512)
+near_features = evaluate.nearest(features, index, 6)[1]                     # (200, 6): numbers of training images
+near_pixels = evaluate.nearest(embedded.test.images[queries].reshape(200, -1).astype(np.float32), pool.images, 6)[1]
+same = {name: pool.labels[near] == wanted[:, None] for name, near in (("features", near_features), ("pixels", near_pixels))}
+print("of the six nearest, of the same class:", ", ".join(f"{found.mean():.1%} by {name}" for name, found in same.items()))
+
+# %% tags=["figure"]
+hard = np.argsort(same["pixels"].sum(1) - same["features"].sum(1), kind="stable")
+some = [*hard[:3], *range(2)]                                               # three where features do best, two at random
+figure, panels = plt.subplots(len(some), 15, figsize=(7.4, 3.2), width_ratios=[1, 0.3, *[1] * 6, 0.3, *[1] * 6])
+for axes in panels.flat:
+    axes.axis("off")
+for line, q in zip(panels, some):
+    line[0].imshow(embedded.test.images[queries[q], :, :, 0], cmap="gray_r")
+    for first, near in ((2, near_features), (9, near_pixels)):
+        for axes, n in zip(line[first:], near[q]):
+            axes.imshow(pool.images[n, :, :, 0], cmap="gray_r")
+            if pool.labels[n] != wanted[q]:
+                axes.text(-1, 7, "×", color=ORANGE, fontsize=13, fontweight="bold")
+for column, text in ((0, "image"), (2, "nearest by features"), (9, "nearest by pixels")):
+    panels[0, column].set_title(text, fontsize=9, loc="left").set_in_layout(False)
+show(figure, "**Figure 13.5.** Test images and their six nearest training images (×: another class). Upper three: where features do best against pixels, of 200; lower two: "
+             "drawn at random. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.")
+
+# %% [markdown]
+# What have the features that pixels have not? Move the test images by three pixels to the right and look for neighbours again. To a person nothing has changed. **Expect** the neighbours by
+# pixels to get much worse, and those by features to get a little worse: the net has learned from random crops, which lie up to three pixels apart, and pools three times.
+
+# %%
+shifted = np.roll(embedded.test.images[queries], 3, axis=2)                 # the border is empty: nothing comes in from the other side
+after = {"features": evaluate.nearest(net.features(shifted), index, 6)[1],
+         "pixels": evaluate.nearest(shifted.reshape(200, -1).astype(np.float32), pool.images, 6)[1]}
+same_after = {name: np.mean(pool.labels[near] == wanted[:, None]) for name, near in after.items()}
+for name, share in same_after.items():
+    print(f"by {name:8} of the same class: {same[name].mean():.1%}, of moved images {share:.1%}")
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** In the contest of 2012, 15.3 % stood against 26.2 %. Which share of the second-best entry's errors did the nets avoid?
+
+# %% tags=["solution"]
+avoided = ...
+### BEGIN SOLUTION
+avoided = (26.2 - 15.3) / 26.2
+### END SOLUTION
+
+# %%
+check(avoided, 0.4160, [((26.2 - 15.3) / 15.3, "of the second-best entry's errors: divide by 26.2"), (0.109, "that is the difference in points"),
+                        (41.60, "as a share: from 0 to 1")], tolerance=1e-3)
+
+# %% [markdown]
+# **2.** One can also average before the softmax: the mean of the *logits*, which is (up to normalisation) the geometric mean of the probabilities. From
+# `probabilities`, (nets, N, classes) and all positive, compute that ensemble's probabilities.
+
+# %% tags=["solution"]
+def geometric(probabilities):
+    ### BEGIN SOLUTION
+    g = np.exp(np.log(probabilities).mean(0))
+    return g / g.sum(1, keepdims=True)
+    ### END SOLUTION
+
+# %%
+trial = rng.dirichlet(np.ones(4), (3, 5))                                   # 3 nets, 5 images, 4 classes
+product = trial.prod(0) ** (1 / 3)
+check(geometric(trial), product / product.sum(1, keepdims=True), [(product, "the rows must sum to 1"), (trial.mean(0), "that is the arithmetic mean")])
+
+# %% [markdown]
+# **3.** Six neighbours can vote. Write a classifier: the class that most of the `near` (Q, 6) training images have, ties to the smaller number. (The text's
+# `near_features` is such an array.)
+
+# %% tags=["solution"]
+def vote(near, labels):
+    ### BEGIN SOLUTION
+    return np.array([np.bincount(labels[row]).argmax() for row in near])
+    ### END SOLUTION
+
+# %%
+expected = [max(range(10), key=lambda c: (np.sum(pool.labels[row] == c), -c)) for row in near_features]
+check(vote(near_features, pool.labels), expected, [(pool.labels[near_features[:, 0]], "that is the class of the nearest alone")])
+
+# %% [markdown]
+# **4.** On how many images would 5 nets have to be tested to see an improvement of 0.5 points, if one of two ways is right where the other is wrong on 4 % of the images? With $N$
+# images, $a - b = 0.005\,N$ and $a + b = 0.04\,N$; ask for $(a - b) / \sqrt{a + b} = 3$.
+
+# %% tags=["solution"]
+test_images = ...
+### BEGIN SOLUTION
+test_images = 9 * 0.04 / 0.005**2           # 0.005 N = 3 √(0.04 N)
+### END SOLUTION
+
+# %%
+check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 / 0.5**2, "0.5 points are 0.005")])
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine.
+
+# %%
+assert all(agree) and evaluate.rates(dead, labels)["top1"] == 1 and 0.8 < np.mean(dead.argmax(1) != labels) < 0.97
+assert table[1][2] - table[2][2] > 40.7 - 36.7 and table[1][3] - table[2][3] > 18.2 - 15.4      # Figure 13.1
+assert max(live_single) < 0.5 and live_ensemble < np.mean(live_single) + 0.005
+assert np.allclose(single, (0.119, 0.1295, 0.126)) and abs(ensemble - 0.1155) < 0.001 and ensemble < min(single)
+gains = {seed: evaluate.rates(full[seed, 1], truth)["top1"] - evaluate.rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)}
+assert sum(gain > 0 for gain in gains.values()) == 2 and max(differences.values()) < 3
+assert max(gains, key=gains.get) == max((0, 1, 2), key=lambda seed: evaluate.rates(full[seed, 1], truth)["top1"])
+assert exceptions == 0 and of_mean.mean() < 0.97 * mean_of.mean()
+assert abs(3 * e**2 * (1 - e) + e**3 - 0.04) < 0.01 and 0.08 < all_wrong.mean() < 0.1 and e**3 < 0.0025
+assert moved > 0.1 and 0.5 < halves[0] / halves[1] < 2
+assert csv_difference < 1e-3 and kernels.shape == (5, 5, 1, 16)
+assert same["features"].mean() > same["pixels"].mean() + 0.01 and features.shape[1] == 512
+losses = {name: same[name].mean() - share for name, share in same_after.items()}
+assert losses["pixels"] > 2 * losses["features"] and losses["pixels"] > 0.1
+print("All of it holds.")

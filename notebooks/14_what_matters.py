@@ -1,0 +1,344 @@
+# %% [markdown]
+# # 14 What matters
+#
+# **What the paper says.** Each part of the net is said to earn its place by the error that it saves: two towers 1.7 points of top-1
+# error (§ 3.2), local response normalisation 1.4 (§ 3.3), overlapping pooling 0.4 (§ 3.4); without random views and without dropout
+# the net overfits substantially (§ 4.1, § 4.2); colour noise saves over 1 point (§ 4.1), weight decay lowers even the training error (§ 5). Depth matters
+# most: leaving out any convolution made results worse (§ 1), a middle one by about 2 points (§ 7).
+#
+# **The question.** Does any of this show in a small net on small images? And how would one know: what is the difference between an effect
+# and an accident?
+#
+# You need chapter [12](12_training.ipynb). About one hour with the exercises. All chapters: [README](README.md).
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tools
+from tools import BLACK, BLUE, ORANGE, check, show, show_source
+import data
+from alexnet import AlexNet, SmallAlexNet, summary
+from full_runs import results
+from nn import SGD
+import ablations
+
+FAST = True                     # False: the last experiment with 5 seeds and 9,000 images, ten minutes instead of half of one
+DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*: of the last experiment
+rng = np.random.default_rng(14)
+
+# %% [markdown]
+# ## A picture first
+#
+# An *ablation* is a run with one part left out. `benchmarks/ablations.py` trains the small net on 3,000 images for 12 epochs, whole and without each
+# of eleven parts, with five seeds each: sixty runs, half an hour of two cores. Their test errors over ten views lie in `results/14_ablations.csv`
+# (made by `python notebooks/full_runs.py 14`). The same seed means: the same initial values of what both nets have, the same order of images, the same crops, the
+# same held-out images. So we compare *in pairs*: the net without a part minus the whole net of the same seed. A bar to the right means that leaving
+# the part out makes the error larger: that the part helps.
+
+# %%
+rows = results("14_ablations")
+names = list(ablations.ABLATIONS)[1:]
+
+
+def errors(rows, name, views="ten_top1"):
+    """(seeds,) test errors in percent of an ablation, by seed."""
+    return np.array([100 * row[views] for row in sorted(rows, key=lambda row: row["seed"]) if row["ablation"] == name])
+
+
+def change(rows, name):
+    """(seeds,): by how many points the error is higher without the part, seed by seed."""
+    whole = errors(rows, "whole")
+    return errors(rows, name) - whole[:len(errors(rows, name))]
+
+
+def mean_and_error(values):
+    """The mean and its standard error: the standard deviation of one value, divided by the root of their number."""
+    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+
+
+print(f"whole: {', '.join(f'{error:.2f}' for error in errors(rows, 'whole'))} %")
+for name in names:
+    mean, error = mean_and_error(change(rows, name))
+    print(f"without {name:13} {mean:+5.2f} ± {error:.2f} points   (seeds: {' '.join(f'{value:+5.2f}' for value in change(rows, name))})")
+
+# %%
+paper = {"width": 1.7, "lrn": 1.4, "pooling": 0.4, "conv3": 2.0, "conv4": 2.0}      # points of top-1 error that it says a part saves
+
+# %% tags=["figure"]
+labels = {"relu": "ReLU (tanh instead)", "width": "two towers (one, of half)", "lrn": "normalisation", "pooling": "overlap of pooling",
+          "augmentation": "crops and mirrors", "dropout": "dropout", "decay": "weight decay"}
+figure, axes = plt.subplots(figsize=(7.2, 4))
+axes.axvline(0, color="0.5", lw=1, ls="-", marker="")
+for place, name in enumerate(names):
+    values = change(rows, name)
+    mean, error = mean_and_error(values)
+    axes.plot(values, [place + 0.22] * len(values), ls="", marker="|", color="0.45", markersize=7)
+    axes.errorbar(mean, place, xerr=2 * error, color=BLUE, marker="o", capsize=3, ls="")
+    if name in paper:
+        axes.plot(paper[name], place, marker="D", color=ORANGE, mfc="none", ls="", markersize=7)
+axes.set(yticks=range(len(names)), yticklabels=[labels.get(name, name) for name in names], xlabel="change of the test error without it, points")
+axes.invert_yaxis()
+axes.plot([], [], marker="o", color=BLUE, ls="", label="mean ± 2 standard errors")
+axes.plot([], [], marker="|", color="0.45", ls="", label="one seed")
+axes.plot([], [], marker="D", color=ORANGE, mfc="none", ls="", label="the paper's net")
+figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+show(figure, "**Figure 14.1.** What the small net loses without each part, five seeds, against what the paper reports of its own (diamonds; where it gives a "
+             "number). Right of zero: the part helps. Crops and mirrors help, tanh beats ReLU here, and the rest is not to be told from zero.")
+
+# %% [markdown]
+# This is a sobering picture, and an honest one. Of eleven parts, one helps beyond doubt here, and one is better left out. Before we conclude that the paper is
+# wrong, three questions: how sure is each bar? How small an effect could be seen at all? And is this the paper's experiment?
+#
+# ## How sure is a bar
+#
+# Let $d_1 \dots d_n$ be the changes of $n$ seeds, with mean $\bar d$. If each $d_i$ scatters with the standard deviation $s$ around the true effect, their mean
+# scatters $\sqrt n$ times less, with the *standard error*
+#
+# $$\mathrm{SE} = \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n - 1} \sum_i (d_i - \bar d)^2 .$$
+#
+# The division by $n - 1$ makes up for measuring from $\bar d$, which lies in the middle of the very values, instead of from the true effect. With normal
+# scatter, $\bar d \pm 2\,\mathrm{SE}$ holds the true effect in 95 of 100 experiments: if $s$ is known. With five seeds $s$ is itself a guess. How often does the
+# interval hold the truth then? We can try it: draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less for $n = 3$, and 30 or more
+# seeds to come near it.
+
+# %%
+coverage = {}
+for n in (3, 5, 10, 30):
+    drawn = rng.standard_normal((100_000, n))
+    coverage[n] = np.mean(np.abs(drawn.mean(1)) < 2 * drawn.std(1, ddof=1) / np.sqrt(n))
+    print(f"{n:2} seeds: ± 2 SE holds the truth in {coverage[n]:.1%} of the experiments")
+
+# %% [markdown]
+# So one bar in eight that we call an effect would be none, and we look at eleven. **Expect**, among eleven parts that do nothing at all, one or
+# two that look like something in most experiments.
+
+# %%
+drawn = rng.standard_normal((20_000, 11, 5))
+false = (np.abs(drawn.mean(2)) > 2 * drawn.std(2, ddof=1) / np.sqrt(5)).sum(1)
+print(f"of eleven parts without effect, {false.mean():.2f} look like one on average; at least one does in {np.mean(false > 0):.0%} of the experiments")
+distance = {name: abs(mean_and_error(change(rows, name))[0]) / mean_and_error(change(rows, name))[1] for name in names}
+for name, ratio in sorted(distance.items(), key=lambda pair: -pair[1])[:4]:
+    print(f"{name:13} lies {ratio:.1f} standard errors from zero")
+
+# %% [markdown]
+# How far from zero must the farthest of eleven be, to be believed? Take from the same simulated experiments the largest ratio $|\bar d| / \mathrm{SE}$ of the eleven,
+# and see what only one experiment in twenty exceeds. **Expect** between five and six. By that measure crops and mirrors stand far out, tanh stands out, and weight decay, which
+# seems to *do harm* at 2.6, does not.
+
+# %%
+ratios = np.abs(drawn.mean(2)) / (drawn.std(2, ddof=1) / np.sqrt(5))
+threshold = np.quantile(ratios.max(1), 0.95)
+believed = [name for name, ratio in distance.items() if ratio > threshold]
+print(f"one experiment in twenty has a ratio over {threshold:.1f}; beyond it here: {', '.join(believed)}")
+
+# %% [markdown]
+# ## The same experiment again
+#
+# There is a better proof than statistics: doing it again. These sixty runs have an elder sister. Earlier, this project drew its dropout masks from another
+# generator, and the same command was run then with three seeds (`results/14_ablations_other_masks.csv`). Everything else was equal, down to the bits: a net without
+# dropout came out the same. **Expect** the two to agree on crops and mirrors and on tanh, and to contradict each other elsewhere.
+
+# %%
+before = results("14_ablations_other_masks")
+same_without_dropout = np.array_equal(errors(before, "dropout"), errors(rows, "dropout")[:3])
+print(f"nets without dropout are the same in both: {same_without_dropout}")
+for name in names:
+    (a, se_a), (b, se_b) = mean_and_error(change(before, name)), mean_and_error(change(rows, name))
+    print(f"without {name:13} then {a:+5.2f} ± {se_a:.2f}   now {b:+5.2f} ± {se_b:.2f}" + ("   both over 2 SE" if min(abs(a / se_a), abs(b / se_b)) > 2 else ""))
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(figsize=(5.6, 3.9))
+axes.axhline(0, color="0.6", lw=1, ls="-", marker="")
+axes.axvline(0, color="0.6", lw=1, ls="-", marker="")
+shift = {"relu": (8, 6), "augmentation": (8, 6), "lrn": (8, 5), "conv2": (6, 6), "dropout": (-46, -4), "decay": (8, -12)}      # points
+for name in names:
+    (a, se_a), (b, se_b) = mean_and_error(change(before, name)), mean_and_error(change(rows, name))
+    axes.errorbar(a, b, 2 * se_b, 2 * se_a, color="0.7", lw=1, ls="", marker="")
+    axes.plot(a, b, marker="o", color=BLUE, ls="")
+    if name in shift:
+        axes.annotate(name, (a, b), xytext=shift[name], textcoords="offset points", fontsize=9)
+axes.set(xlabel="change in the elder runs (3 seeds), points", ylabel="change now (5 seeds), points")
+show(figure, "**Figure 14.2.** The same eleven ablations, run twice with other dropout masks (bars: ± 2 standard errors). What lies in the upper right or lower left "
+             "corner was found twice. The five without a name are two towers, pooling and conv3 to conv5. Normalisation (lrn) seemed to save 1.7 points in the elder runs and to cost 0.8 in the new ones.")
+
+# %% [markdown]
+# Read the row of `lrn`. Three seeds said that normalisation saves 1.67 points with an error of 0.45, more than three standard errors from nothing, and near the paper's
+# own 1.4: who would not have believed it? Five other runs say the contrary. That is what a small experiment is worth; and many published gains of some
+# tenths of a point rest on *one* run.
+#
+# ## How many runs would it take?
+#
+# To see an effect of $\delta$ points with a standard error of a third of it, one needs $s / \sqrt n = \delta / 3$, so $n = (3 s / \delta)^2$ seeds. **Expect**, with the scatter
+# that we have, a few dozen seeds for the 0.4 points of overlapping pooling, and a handful for 2 points.
+
+# %%
+scatter = np.sqrt(np.mean([change(rows, name).var(ddof=1) for name in names]))
+needed = {delta: (3 * scatter / delta) ** 2 for delta in (0.4, 1.4, 2.0)}
+print(f"a change scatters by {scatter:.2f} points from seed to seed")
+for delta, n in needed.items():
+    print(f"{delta} points: {n:.0f} seeds")
+
+# %% [markdown]
+# Two things make the scatter. One is training: other initial values lead to another net. The other is the test: 2,000 images. An error of 22 % on so few has a
+# standard deviation of $\sqrt{0.22 \cdot 0.78 / 2000} = 0.93$ points; in a difference of two nets on the *same* images most of that cancels. The paper's
+# 150,000 test images (ILSVRC-2010) leave 0.12 points of it, which is a reason why it could see more. How much its results scatter from run to run, it does not say.
+#
+# ## Is it the paper's experiment?
+#
+# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or on long training; here 12 epochs of 2,700 images are 504 steps,
+# where the paper had 850,000. A net that is still learning as fast as it can is slowed down by dropout and decay. The crops help at once because even 12 epochs see
+# each image 12 times.
+#
+# ## Depth
+#
+# § 1 and § 7 leave out one convolution at a time. **Expect** that to change the full net's parameters by one or two hundredths where the layer is one of conv2 to
+# conv4, and its multiply-adds by much more; and a surprise in two of the rows.
+
+# %%
+full = {None: AlexNet(init=None), **{name: AlexNet(without=name, init=None) for name in ("conv2", "conv3", "conv4", "conv5")}}
+counts = {name: [sum(row[i] for row in summary(net)) for i in (4, 6)] for name, net in full.items()}
+for name, (parameters, work) in list(counts.items())[1:]:
+    print(f"without {name}: parameters {parameters / counts[None][0] - 1:+.2%}, multiply-adds {work / counts[None][1] - 1:+.1%}")
+
+# %% [markdown]
+# A layer that is gone changes the next one, which sees other maps than before: without conv2, conv3 sees 96 maps instead of 256; without conv5, fc6 sees 384
+# instead of 256, and the net has *more* parameters. And without conv3, conv4 takes its place after the exchange and sees all 256 maps, which makes it just what conv3 was.
+# So "without conv3" and "without conv4" are **the same net** under two names, and differ only in the random numbers that they start from. **Expect** the same layers, and the two
+# rows of Figure 14.1 to differ all the same.
+
+# %%
+layers = {name: [row.layer for row in summary(full[name]) if "Exchange" not in row.layer] for name in ("conv3", "conv4")}
+print("the same layers:", layers["conv3"] == layers["conv4"])
+for name in ("conv3", "conv4"):
+    print(f"without {name} {mean_and_error(change(rows, name))[0]:+.2f} ± {mean_and_error(change(rows, name))[1]:.2f} points, seeds from "
+          f"{change(rows, name).min():+.2f} to {change(rows, name).max():+.2f}")
+
+# %% [markdown]
+# The difference of these two rows is what "nothing" looks like in this experiment.
+#
+# On 28×28 pixels and ten classes there is little for a fifth layer to do: the small net's conv5 works on maps of 7×7 pixels. That ImageNet needs the depth, and ten kinds of
+# clothes do not, is no contradiction.
+#
+# ## An experiment of your own
+#
+# So far this was reading of results. Here is a small experiment to run, and to change. It asks a question whose answer we know to be "nothing" (does it matter whether the seed is
+# 0, 1, 2 or 100, 101, 102?), and one whose answer we believe to know (tanh, after few steps). Nets see 1,500 images four times. **Expect** the first difference to be
+# within two or three standard errors of zero, and to see how large "nothing" looks.
+
+# %%
+seeds, images, epochs = (range(3), 1500, 4) if FAST else (range(5), 9000, 12)
+pictures = data.load(DATA, 32)
+train, test = (data.Split(split.images[:n], split.labels[:n]) for split, n in ((pictures.train, images), (pictures.test, 1000)))
+mean, side = data.mean_image(train.images), data.view_side(32)
+views = data.central_views(test.images, side, mean, 0.01)
+
+
+def test_error(seed, **options):
+    """Train a small net, and return its error in percent on the test images, central view."""
+    net = SmallAlexNet(len(pictures.classes), views.shape[1:], seed=seed, **options)
+    sgd, step = SGD(net), 0
+    for epoch in range(epochs):
+        for batch, labels in data.batches(train, 64, side, mean, seed, epoch, scale=0.01):
+            sgd.step(net.loss_and_gradients(batch, labels, step)[1], 0.02 if epoch < 0.75 * epochs else 0.002)
+            step += 1
+    return 100 * np.mean(net.predict(views).argmax(1) != test.labels)
+
+
+whole = np.array([test_error(seed) for seed in seeds])
+again = np.array([test_error(100 + seed) for seed in seeds])
+tanh = np.array([test_error(seed, activation="tanh") for seed in seeds])
+for name, values in (("other seeds", again - whole), ("tanh", tanh - whole)):
+    print(f"{name:12} {' '.join(f'{value:+5.1f}' for value in values)}   mean {mean_and_error(values)[0]:+.2f} ± {mean_and_error(values)[1]:.2f} points")
+
+# %% [markdown]
+# Put another option of `SmallAlexNet` in the place of `activation="tanh"` (`lrn=False`, `pool=2`, `without="conv3"`, `one_gpu=True`, `dropout=0`), set `FAST = False`, and write down
+# what you expect before you look.
+#
+# ## Exercises
+#
+# **1.** The standard error of the mean of paired differences, from two arrays of errors.
+
+# %% tags=["solution"]
+def standard_error(without, whole):
+    ### BEGIN SOLUTION
+    d = without - whole
+    return d.std(ddof=1) / np.sqrt(len(d))
+    ### END SOLUTION
+
+# %%
+a, b = errors(rows, "lrn"), errors(rows, "whole")
+check(standard_error(a, b), mean_and_error(a - b)[1],
+      [((a - b).std(ddof=1), "that is the scatter of one seed: the mean of n scatters √n times less"),
+       ((a - b).std() / np.sqrt(5), "divide by n − 1 in the variance (ddof=1)"),
+       (np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5), "that is for unpaired runs: take the differences seed by seed")])
+
+# %% [markdown]
+# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard error is $\sqrt{s_a^2/n + s_b^2/n}$. How many times
+# as large is it, for `augmentation` against `whole`? (Over 1: pairing has helped.)
+
+# %% tags=["solution"]
+times = ...
+### BEGIN SOLUTION
+a, b = errors(rows, "augmentation"), errors(rows, "whole")
+times = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5) / mean_and_error(a - b)[1]
+### END SOLUTION
+
+# %%
+a, b = errors(rows, "augmentation"), errors(rows, "whole")
+unpaired = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5)
+check(times, unpaired / mean_and_error(a - b)[1], [(mean_and_error(a - b)[1] / unpaired, "the other way round")], tolerance=1e-4)
+
+# %% [markdown]
+# **3.** A referee asks for 1 point with a standard error of a quarter of it. How many seeds, if a change scatters by 1.2 points from seed to seed?
+
+# %% tags=["solution"]
+seeds_needed = ...
+### BEGIN SOLUTION
+seeds_needed = (1.2 / (1 / 4)) ** 2         # s / √n = δ / 4
+### END SOLUTION
+
+# %%
+check(seeds_needed, 23.04, [(4.8, "square it"), ((1.2 * 3) ** 2, "a quarter, not a third")], tolerance=0.05)
+
+# %% [markdown]
+# **4.** The two sets of runs, together, are eight pairs for each part. What is the mean and its standard error for `lrn` now?
+
+# %% tags=["solution"]
+mean_lrn, error_lrn = ..., ...
+### BEGIN SOLUTION
+together = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
+mean_lrn, error_lrn = mean_and_error(together)
+### END SOLUTION
+
+# %%
+both = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
+check([mean_lrn, error_lrn], mean_and_error(both),
+      [([(change(before, "lrn").mean() + change(rows, "lrn").mean()) / 2, mean_and_error(both)[1]], "three and five runs: not the mean of the two means"),
+       ([both.mean(), both.std(ddof=1)], "and the standard error: divide by √8")])
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine.
+
+# %%
+assert len(names) == 11 and all(len(change(rows, name)) == 5 for name in names) and len(rows) == 60
+assert 12 * (2700 // 64) == 504 and abs(np.sqrt(0.22 * 0.78 / 2000) - 0.0093) < 1e-4
+assert abs(np.sqrt(0.375 * 0.625 / 150_000) - 0.0012) < 1e-4
+assert coverage[3] < coverage[5] < coverage[10] < coverage[30] < 0.96 and coverage[3] < 0.85 and coverage[30] > 0.93
+assert 0.1 < 1 - coverage[5] < 0.14 and np.mean(false > 0) > 0.5 and 1 < false.mean() < 2
+assert 4 < threshold < 6.5 and sorted(believed) == ["augmentation", "relu"] and distance["augmentation"] > 10
+assert change(rows, "relu").mean() < -2 and change(rows, "augmentation").mean() > 3 and 2.6 < distance["decay"] < 2.7
+assert same_without_dropout
+assert change(before, "augmentation").mean() > 2 and change(before, "relu").mean() < -2
+lrn_then, lrn_now = mean_and_error(change(before, "lrn")), mean_and_error(change(rows, "lrn"))
+assert np.allclose(lrn_then, (1.67, 0.45), atol=0.005) and lrn_then[0] > 3 * lrn_then[1] and lrn_now[0] < 0
+assert 24 < needed[0.4] < 96 and needed[2.0] < 5 and 0.5 < scatter < 1.5
+shares = {name: [part / whole_part - 1 for part, whole_part in zip(pair, counts[None])] for name, pair in counts.items() if name}
+assert all(0.01 < -parameters < 0.02 for name, (parameters, _) in shares.items() if name in ("conv2", "conv3", "conv4"))
+assert shares["conv5"][0] > 0 and all(work < -0.07 for _, work in shares.values())
+assert layers["conv3"] == layers["conv4"] and change(rows, "conv3").mean() != change(rows, "conv4").mean()
+assert SmallAlexNet().towers[0]["conv5"].output_shape((7, 7, 32))[:2] == (7, 7)
+assert abs(mean_and_error(again - whole)[0]) < 15 and np.abs(again - whole).max() > 0
+print("All of it holds.")

@@ -1,0 +1,111 @@
+"""The long runs whose results lie in notebooks/results/, as CSV, for the chapters to read.
+
+    python notebooks/full_runs.py 04        Figure 1: 04_figure1.csv; two hours of two cores
+    python notebooks/full_runs.py 12        three default runs: 12_log.csv, 13_predictions.csv, and the first's net,
+                                            12_net.npz; ten minutes
+    python notebooks/full_runs.py 14        every part left out, five seeds: 14_ablations.csv; half an hour
+
+Everything is made by the project's own commands, in the folder runs/ where this is called, and made there only once:
+interrupted, it goes on where it stopped. results/README.md says on what machine the files that lie there were made.
+
+    from full_runs import results
+    results("12_log")                       # [{"epoch": 1.0, "lr": 0.02, …}, …]: numbers as numbers
+"""
+
+import argparse
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+SEEDS = (0, 1, 2)                           # of the default run
+PARTS = 10_000                              # a probability of 1 in 13_predictions.csv
+
+
+def results(name):
+    """The rows of results/NAME.csv: [{column: number, or text where it is none}, …]."""
+    def value(text):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    with open(HERE / "results" / f"{name}.csv", newline="", encoding="utf-8") as file:
+        return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
+
+
+def predictions(rows, seed, views):
+    """(labels (N,), probabilities (N, classes)) of the test images, from the rows of 13_predictions.csv."""
+    own = [row for row in rows if (row["seed"], row["views"]) == (seed, views)]
+    names = [key for key in own[0] if key.startswith("p")]
+    return (np.array([int(row["label"]) for row in own]),
+            np.array([[row[name] for name in names] for row in own]) / PARTS)
+
+
+def run(*command):
+    print("$ python", *command, flush=True)
+    subprocess.run([sys.executable, ROOT / command[0], *map(str, command[1:])], check=True)
+
+
+def write(path, lines):
+    """Lines of a CSV, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(",".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
+    os.replace(temporary, path)
+    print(path)
+
+
+def figure1(out):
+    for more in ([], ["--setting", "modern"]):
+        run("benchmarks/figure1.py", "--out", out / "04_figure1.csv", *more)
+        if (ROOT / "datasets" / "cifar-10-batches-bin").exists():
+            run("benchmarks/figure1.py", "--out", out / "04_figure1.csv", "--data", "cifar10", "--target", 0.25, "--epochs", 30,
+                *more)
+
+
+def default_runs(out):
+    import data
+    from trained import read
+    lines = []
+    for seed in SEEDS:
+        folder = Path("runs", f"seed{seed}")
+        if not (folder / "results.json").exists():
+            run("train.py", *(["--resume", folder] if folder.exists() else ["--seed", seed, "--out", folder.name]))
+        net = read(folder)
+        test = data.load(net.source, net.size, net.channels).test
+        for views in (1, 10):
+            p = np.concatenate([net.predict(test.images[i:i + 256], views) for i in range(0, len(test.labels), 256)])
+            for image, (label, own) in enumerate(zip(test.labels, np.rint(p * PARTS).astype(int))):
+                lines.append((seed, views, image, label, *own))
+    shutil.copy(Path("runs", "seed0", "log.csv"), out / "12_log.csv")
+    shutil.copy(Path("runs", "seed0", "best.npz"), out / "12_net.npz")
+    header = ("seed", "views", "image", "label", *(f"p{i}" for i in range(p.shape[1])))
+    write(out / "13_predictions.csv", [header, *lines])
+
+
+def ablations(out):
+    run("benchmarks/ablations.py", "--seeds", 5, "--out", "runs/ablations")
+    shutil.copy(Path("runs", "ablations", "ablations.csv"), out / "14_ablations.csv")
+
+
+CHAPTERS = {"04": figure1, "12": default_runs, "14": ablations}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chapter", choices=CHAPTERS)
+    try:
+        CHAPTERS[parser.parse_args().chapter](HERE / "results")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"full_runs.py: {Path(error.cmd[1]).name} ended with status {error.returncode}; see what it says above")
+
+
+if __name__ == "__main__":
+    main()
