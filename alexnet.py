@@ -4,8 +4,9 @@
     python alexnet.py --model small       the same of the small net (or figure1)
 
 The net is two towers, one per GPU in the paper. A tower is the list of layers that one GPU holds; `Exchange()` stands
-where the figure's lines cross from one GPU to the other. Every disputed detail (what the authors' code or others do
-differently) is an argument of AlexNet; the paper's text is the default, but for `init`, which says why.
+where the figure's lines cross from one GPU to the other. What the authors' code or others do differently is an argument of
+AlexNet; the paper's text is the default, but for `init`, which says why. (All disputed details, also those of training, and the
+few that have no argument: notebooks/15_disputed_details.ipynb.)
 """
 
 import argparse

@@ -222,7 +222,7 @@ print("maps that differ:", differing)
 # ## Does it help?
 #
 # The paper says 1.4 points for its net. That cannot be shown in a minute, and a small net on small images need not
-# tell: it takes several seeds and error bars, which is what chapter 14 is for; the effect may be nil. Later nets (VGG in 2014)
+# tell: it takes several seeds and error bars, which is what chapter [14](14_what_matters.ipynb) is for; the effect may be nil. Later nets (VGG in 2014)
 # left the layer out, finding no gain.
 #
 # ## Exercises

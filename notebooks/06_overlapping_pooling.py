@@ -240,7 +240,7 @@ for z in (2, 3):
 
 # %% [markdown]
 # That is one picture and one kernel, and no proof that errors fall. The paper's own gain of 0.4 points is small, and a small net
-# need not show it; chapter 14 is for that. The price is time: nine places instead of four.
+# need not show it; chapter [14](14_what_matters.ipynb) is for that. The price is time: nine places instead of four.
 #
 # ## Exercises
 #

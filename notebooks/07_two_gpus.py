@@ -290,7 +290,7 @@ for name, (p, m) in counts.items():
 
 # %% [markdown]
 # That two towers have the lower error by 1.7 points is a matter of days of training; a small copy of the comparison
-# is in the project's README.
+# is in chapter [14](14_what_matters.ipynb).
 #
 # ## Exercises
 #

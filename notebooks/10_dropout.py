@@ -351,8 +351,8 @@ show(figure, "**Figure 10.4.** 1,000 training images, with and without dropout: 
 
 # %% [markdown]
 # The loss tells the story; in errors the gain is small, a point or less on these 2,000 test images. (In the project's
-# small convolutional net, with crops and mirrors, it cannot be seen at all: leaving dropout out changes the test error by
-# $-0.57 \pm 1.01$ points, says the project's README. What dropout is worth depends on how much there is to overfit.)
+# small convolutional net, with crops and mirrors, it cannot be seen at all: chapter [14](14_what_matters.ipynb). What dropout is worth depends
+# on how much there is to overfit.)
 #
 # And "about twice the iterations"? Count the epochs until the training error is below 10 %. **Expect** more than twice as
 # many here.

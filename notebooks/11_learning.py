@@ -297,8 +297,8 @@ for name, found, decay in (("inside, as printed", rests[0], 0.0005), ("decoupled
     print(f"{name:18} λ = 1, 0.01, 0.0005 rest at {found}, derived {flat / (flat + decay)}")
 
 # %% [markdown]
-# That decay lowers the *training* error, as the paper says of its net, is nothing that a valley shows. The project's README has an
-# ablation of the small net: without decay the *test* error changes by $0.27 \pm 0.61$ points, that is, by nothing one could see.
+# That decay lowers the *training* error, as the paper says of its net, is nothing that a valley shows. What leaving it out does to
+# the *test* error of the small net is among the ablations of chapter [14](14_what_matters.ipynb): nothing that one could be sure of.
 #
 # ## Initial values
 #

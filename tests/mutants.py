@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE = (
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE, LONG = (
     f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "views", "imagenet", "kernels",
-                                         "strict_network", "interop", "evaluate"))
+                                         "strict_network", "interop", "evaluate", "long_runs"))
 
 ANEW = f"{VIEWS}::test_colour_is_drawn_anew_for_every_image_and_epoch_but_not_for_every_batch"
 
@@ -284,7 +284,15 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{IMAGENET}::test_interrupted_it_goes_on_to_the_same_bytes_and_leaves_no_process"),
     ("check: checksums are not compared", "imaging/shards.py",
      "zlib.crc32(file.read(int(count))) != int(checksum, 16)", "False",
-     f"{IMAGENET}::test_check_says_what_is_there_and_finds_every_damage")]
+     f"{IMAGENET}::test_check_says_what_is_there_and_finds_every_damage"),
+    ("figure 1: the best rate by its luckiest seed", "benchmarks/figure1.py", "np.mean(arrived[lr])", "np.min(arrived[lr])",
+     f"{LONG}::test_the_best_rate_is_soonest_in_the_mean_over_seeds"),
+    ("figure 1: interpolated from the wrong end", "benchmarks/figure1.py", "return before[0] + share *",
+     "return before[0] + (1 - share) *", f"{LONG}::test_epochs_to_a_target"),
+    ("figure 1: a run that bursts goes on", "benchmarks/figure1.py", "if not error > target:", "if error <= target:",
+     f"{LONG}::test_a_course_that_bursts_ends_and_has_not_arrived"),
+    ("long runs: the views of another row", "notebooks/full_runs.py", '(row["seed"], row["views"]) == (seed, views)',
+     'row["seed"] == seed', f"{LONG}::test_the_stored_predictions_are_those_of_the_stored_net")]
 
 
 def outcome(tests, file=None, text=None):
