@@ -1,0 +1,611 @@
+# %% [markdown]
+# # 01 Images
+#
+# **What the paper says.** ImageNet's photographs have all sizes, the net wants one. Each is scaled, up or down, until its
+# shorter side has 256 pixels; then the central 256×256 are cut out. After that, one thing only is done: from each pixel its
+# mean over the training set is subtracted. The net learns from raw, centred RGB values (§ 2).
+#
+# **The question.** What is lost by the cut, and what would be lost without it? What can go wrong in so short a recipe? And
+# why subtract the mean, but neither divide by the standard deviation nor whiten?
+#
+# You need no other chapter; [02](02_a_layer_and_its_gradient.ipynb) has more on gradients. About one hour with the exercises.
+# All chapters: [README](README.md).
+
+# %%
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+import tools
+from tools import BLACK, ORANGE, check, photo, show, show_source
+import data
+from imaging.decode import decode, prepare, reason
+from imaging.views import central_views, mean_image, view_side
+from nn import Conv2d, Linear, SoftmaxCrossEntropy
+
+DATA = "fashion-mnist"                  # or "cifar10", or a folder of images
+NAMES = "astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field"
+credits = [photo(name)[1].removeprefix("Photograph: ").rstrip(".") for name in NAMES]
+rng = np.random.default_rng(1)
+
+# %% [markdown]
+# ## A picture first
+#
+# Five photographs as they come from disk, and what the recipe makes of them. `prepare` is the project's function for it; it
+# takes an image of the library Pillow, the wanted side and the number of channels (3: red, green, blue). **Expect** all but a
+# square photograph to lose something, up to a third.
+
+# %%
+pictures = {name: Image.open(tools.ROOT / "datasets" / "photos" / f"{name}.jpg").convert("RGB") for name in NAMES}
+squares = {name: prepare(picture, 256, 3) for name, picture in pictures.items()}       # each (256, 256, 3) uint8
+lost = {name: 1 - min(picture.size) / max(picture.size) for name, picture in pictures.items()}
+for name, (width, height) in ((name, picture.size) for name, picture in pictures.items()):
+    print(f"{name:17} {width}×{height}, ratio {max(width, height) / min(width, height):.2f} : 1, cut off {lost[name]:4.0%}")
+
+# %% tags=["figure"]
+figure, rows = plt.subplots(2, 5, figsize=(7.6, 3.0), height_ratios=[1, 1.15])
+for (name, picture), above, below in zip(pictures.items(), *rows):
+    (width, height), short = picture.size, min(picture.size)
+    above.imshow(picture)
+    for color, style, line in (("white", "-", 3.2), (BLACK, "--", 1.4)):
+        above.add_patch(plt.Rectangle(((width - short) / 2, (height - short) / 2), short, short, fill=False, ec=color, ls=style, lw=line, clip_on=False))
+    above.set_title(name.split("_")[0])
+    below.imshow(squares[name])
+    below.set_xlabel(f"cut off: {lost[name]:.0%}")
+    for axes in (above, below):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+show(figure, "**Figure 1.1.** Above: the photographs, with the square that § 2 keeps (dashed). Below: that square, at 256×256 pixels. The "
+             f"cut takes both ends of the longer side. Photographs, from the left: {'. '.join(credits)}.")
+
+# %% [markdown]
+# ## What the cut costs
+#
+# Call the longer side $\ell$ and the shorter $s$. The square keeps $s \cdot s$ of $\ell \cdot s$ pixels, so the lost share is
+#
+# $$1 - \frac{s \cdot s}{\ell \cdot s} = 1 - \frac{s}{\ell} = 1 - \frac1r, \qquad r = \frac{\ell}{s} .$$
+#
+# A ratio of 3 : 2, the usual one of cameras, costs a third. ImageNet has a few files of more than 5 : 1: they lose more than
+# 80 %, and what the label names may lie outside. Its sizes run from 68 to 2400 pixels a side and beyond, so there is scaling up as
+# well as down: 68 pixels become 256 by a factor of 3.8, and nothing sharp comes of it.
+#
+# The alternative is to squash the whole photograph into a square, as Caffe's ImageNet recipe did. Nothing is lost, but shapes
+# change: by the ratio $r$, different in each photograph. To measure it, we draw a disc into a picture of the size of `coffee`.
+# **Expect** the cut to leave it round, and the squash to make it 1.5 times as high as it is wide.
+
+# %%
+width, height = pictures["coffee"].size
+row, column = np.mgrid[:height, :width]
+disc = Image.fromarray(np.uint8(255 * (np.hypot(row - height / 2, column - width / 2) < 120)))
+squashed = np.asarray(disc.resize((256, 256), Image.Resampling.BILINEAR))
+roundness = []
+for square in (prepare(disc, 256, 1)[:, :, 0], squashed):
+    high, wide = (np.any(square > 127, axis=axis).sum() for axis in (1, 0))
+    roundness.append(high / wide)
+    print(f"the disc is now {high} pixels high and {wide} wide: {high / wide:.2f}")
+tiny = pictures["chelsea"].resize((102, 68), Image.Resampling.BILINEAR)     # its short side: 68 pixels, scaled up below
+up = prepare(tiny, 256, 3)
+print(f"68 → 256: a factor of {256 / 68:.1f}; one pixel in {256**2 / 68**2:.0f} is news")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 4, figsize=(7.6, 2.2))
+for axes, image, name in zip(panels, (squares["coffee"], pictures["coffee"].resize((256, 256)), squares["chelsea"], up),
+                             ("cut (the paper)", "squashed", "scaled down, from 300", "scaled up, from 68")):
+    axes.imshow(image)
+    axes.set_title(name)
+    axes.axis("off")
+show(figure, "**Figure 1.2.** Left pair: the cut keeps the cup's shape and loses both ends of the table; squashing keeps the ends and makes "
+             "the cup slim. Right pair: from 300 pixels the cat has hairs, from 68 it has a blur. "
+             f"Photographs: {credits[2]}; {credits[1]}.")
+
+# %% [markdown]
+# ## Scale, then cut, or the other way round
+#
+# Read literally, the recipe is this:
+
+# %%
+def scale_then_cut(image, size):
+    """(size, size, 3) int, and the box it came from, in the file's pixels: left, top, right, bottom."""
+    short = min(image.size)
+    width, height = (round(side * size / short) for side in image.size)     # a whole number of pixels
+    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    box = left, top, left + size, top + size
+    across, down = image.width / width, image.height / height               # the file's pixels to one of the new ones
+    return np.asarray(scaled.crop(box), int), (left * across, top * down, (left + size) * across, (top + size) * down)
+
+
+show_source(prepare)
+
+# %% [markdown]
+# The project's function cuts first and scales the square alone. (`draft` makes large JPEG files faster, and does nothing here.) For
+# a square photograph both do the same. For others, **expect** the naive square to lie a fraction of a pixel elsewhere: its
+# scaled picture has a whole number of pixels, and the square begins at a whole one of them. If `resize` is given the naive square's own
+# place, only rounding should be left: at most 1 grey level of 255.
+
+# %%
+apart, rounding, moved = {}, {}, {}
+for name, picture in pictures.items():
+    naive, box = scale_then_cut(picture, 256)
+    there = picture.resize((256, 256), Image.Resampling.BILINEAR, box=box)
+    own = (picture.width - min(picture.size)) // 2                          # where the project's square begins
+    apart[name] = np.abs(naive - squares[name]).mean()
+    rounding[name] = np.abs(naive - np.asarray(there)).max()
+    moved[name] = abs(box[0] - own) * 256 / min(picture.size)
+    print(f"{name:17} left edge {moved[name]:.2f} pixels off: grey levels differ by {apart[name]:.2f} on average; "
+          f"at the same place by {rounding[name]} at most")
+
+# %% [markdown]
+# So the two agree but for a shift of less than a pixel. § 4.1 will move the image by up to 31 pixels on purpose, so this
+# shift hardly matters; in grey levels it shows where edges are sharp.
+#
+# ## The filter
+#
+# The paper does not say how a new pixel is made of the old ones. It matters. The test picture for it is the zone plate:
+# rings that get finer outwards. With $r$ for the distance from the middle in pixels and $n$ for the side, the brightness is
+# $\cos(\pi r^2 / n)$; the phase grows by $2 \pi r / n$ per pixel, so there are $r / n$ rings per pixel, half a ring at the edge. We
+# shrink 512 pixels to 128. A ring needs two pixels to be seen, one light and one dark; so a quarter of the side can show rings only where there
+# were fewer than 1/8 per old pixel: for $r < 64$, which is 16 new pixels. Farther out, the only honest answer is even grey; we
+# measure between 40 and 60 new pixels from the middle.
+# **Expect** that of the filter that weighs all pixels that a new one covers, and rings out of nowhere (*aliasing*) from
+# one that takes the nearest, or the nearest four.
+
+# %%
+n = 512
+row, column = np.mgrid[:n, :n] - n / 2 + 0.5
+plate = Image.fromarray(np.uint8(np.rint(127.5 + 127.5 * np.cos(np.pi * (row**2 + column**2) / n))))
+shrunk = {"nearest pixel": plate.resize((128, 128), Image.Resampling.NEAREST),
+          "nearest four": plate.transform((128, 128), Image.Transform.AFFINE, (4, 0, 0, 0, 4, 0), Image.Resampling.BILINEAR),
+          "all it covers": plate.resize((128, 128), Image.Resampling.BILINEAR)}
+row, column = np.mgrid[:128, :128] - 63.5
+outside = (np.hypot(row, column) > 40) & (np.hypot(row, column) < 60)
+ghosts = {name: np.asarray(picture, float)[outside].std() for name, picture in shrunk.items()}
+for name, ghost in ghosts.items():
+    print(f"{name:13}: where it should be even grey, the standard deviation is {ghost:4.1f} grey levels")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 4, figsize=(7.6, 2.2))
+for axes, image, name in zip(panels, (plate, *shrunk.values()), ("zone plate, 512×512", *shrunk)):
+    axes.imshow(image, vmin=0, vmax=255, interpolation="antialiased" if image is plate else "nearest")
+    axes.set_title(name)
+    axes.axis("off")
+show(figure, "**Figure 1.3.** A zone plate, and three ways to shrink it to 128×128. The true rings are those in the middle; all rings "
+             "farther out are made up. (The first picture is itself drawn at about half its size, by a filter that weighs all pixels: its finest rings, "
+             "at the edge, are grey already.)")
+
+# %% [markdown]
+# Photographs of cloth, fences or tiles are zone plates in part, and a net would get to see the false rings. The name
+# "bilinear" alone does not say which filter it is: to some libraries it means the nearest four, to Pillow (and here) a triangle as wide
+# as the shrinking asks for. Whoever trains with one and tests with the other tests with other pictures.
+#
+# ## Odd files
+#
+# Among 1.2 million files there are odd ones. ImageNet has a PNG with transparency that is called .JPEG, some two dozen files in CMYK (a printer's four
+# inks), about 2 % in grey, and some whose camera noted in the EXIF data that the picture should be turned. We make one of each,
+# and some broken ones, from a photograph, in memory. `decode` takes the bytes of a file; `reason` makes a sentence
+# of what it raises. **Expect** a square of three channels from each file that can be read, and a reason from the rest.
+
+# %%
+def saved(image, format, **options):
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+coffee, glass, turned = pictures["coffee"], pictures["coffee"].copy(), Image.Exif()
+glass.putalpha(128)                                                         # half transparent
+turned[0x112] = 6                                                           # EXIF's tag for "turn it to the right"
+jpeg = saved(coffee, "JPEG", quality=95)
+files = {"plain JPEG": jpeg, "grey": saved(coffee.convert("L"), "JPEG", quality=95), "PNG called .JPEG": saved(glass, "PNG"),
+         "CMYK": saved(coffee.convert("CMYK"), "JPEG", quality=95),
+         "EXIF says: turn": saved(coffee, "JPEG", quality=95, exif=turned),
+         "truncated": jpeg[:len(jpeg) // 2], "a web page": b"<html>404 Not Found</html>", "empty": b""}
+decoded, reasons = {}, {}
+for name, raw in files.items():
+    try:
+        decoded[name] = decode(raw, 256).astype(int)
+        print(f"{name:17}{decoded[name].shape}, {np.abs(decoded[name] - decoded['plain JPEG']).mean():5.2f} grey levels from the plain one")
+    except Exception as error:
+        reasons[name] = reason(error)
+        print(f"{name:17}left out: {reasons[name]}")
+
+# %% [markdown]
+# Grey becomes three equal channels. Transparency is dropped: the colours under it stay as stored. The turn is ignored, as in the
+# 2012 code, so such a picture lies on its side; whoever turns must turn in training and in testing. Files that cannot be
+# read are named and left out; `data.load` gives up if they are more than 1 % of all.
+#
+# ## The mean image
+#
+# Let $x_n$ be image $n$ of $N$ in the training set, an array of numbers from 0 to 255. The mean image is $m = \frac1N \sum_n x_n$, an
+# array of the same shape: one mean per pixel and channel. From here on we take Fashion-MNIST, whose images are 28×28 and grey.
+# **Expect** the plain loop and the project's function to agree within the rounding of 32 bits, in which the latter hands out its mean.
+
+# %%
+dataset = data.load(DATA)
+images, labels = dataset.train.images[:8000], dataset.train.labels[:8000]      # (8000, 28, 28, 1) uint8
+total = np.zeros(images.shape[1:])                                          # float64
+for image in images:
+    total += image
+m = total / len(images)
+mean_difference = np.abs(m - mean_image(images)).max()
+left_over = np.abs((images - m).mean(0)).max()
+print(f"mean of all: {m.mean():.1f}; largest difference from the project's: {mean_difference:.0e}; "
+      f"what is left after subtracting: {left_over:.0e}")
+show_source(mean_image)
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 4, figsize=(7.6, 2.3), width_ratios=[1, 1, 1, 1.75])
+centred = images[0] - m
+limit = np.abs(centred).max()
+for axes, image, name, low, high in ((panels[0], m, "mean m", 0, 255), (panels[1], images[0], "image x", 0, 255),
+                                     (panels[2], centred, "x − m", -limit, limit)):
+    shown = axes.imshow(image.squeeze() if image.shape[-1] == 1 else np.clip((image - low) / (high - low), 0, 1), vmin=low, vmax=high)
+    axes.set_title(name)
+    axes.axis("off")
+    figure.colorbar(shown, ax=axes, shrink=0.6, orientation="horizontal", ticks=[low, (low + high) / 2, high], format="%.0f")
+panels[3].axis("off")
+panels[3].set_title("means of the classes")
+sheet = np.concatenate([np.concatenate([images[labels == c].mean(0) for c in range(i, i + 5)], axis=1) for i in (0, 5)])
+panels[3].imshow((sheet / 255).squeeze())
+show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes at once: shirts, trousers and shoes lie on one another. "
+             "Subtracting it makes grey out of what is usual (0) and leaves what is special about this image. Right: the means of the ten "
+             "classes, black 0, white 255.")
+
+# %% [markdown]
+# ## Sums go wrong
+#
+# A mean is easy to get wrong, in two ways. First, pixels are bytes, and a sum kept in bytes starts anew at 256, without a
+# warning. Second, `float32` has 24 bits for its digits. Up to $2^{24} = 16{,}777{,}216$ it holds every whole number, beyond
+# only even ones, from $2^{25}$ on multiples of 4, from $2^{28}$ on multiples of 32. A sky at grey level 250 in 1.2 million images
+# sums to $3 \cdot 10^8 > 2^{28}$: there, adding 250 adds 256. **Expect** nonsense from bytes; a mean for the sky
+# well above 250 from `float32` when image is added to image, which is what `mean(axis=0)` does; and nothing wrong with our 8,000
+# images, whose sums stay below $2^{24}$. So the bug shows only when the data is large.
+
+# %%
+in_bytes = np.zeros(images.shape[1:], np.uint8)
+for image in images:
+    in_bytes += image
+print(f"sum in bytes: largest mean {(in_bytes / len(images)).max():.3f}, should be {m.max():.1f}")
+small_error = np.abs(images.astype(np.float32).mean(axis=0) - m).max()
+sky = np.stack([np.full(1_200_000, 250), rng.integers(200, 256, 1_200_000)], axis=1).astype(np.float32)     # two pixels
+sky_means = sky.mean(axis=0), sky.mean(axis=0, dtype=np.float64)
+print(f"float32, 8,000 images: wrong by {small_error:.0e}")
+print(f"float32, 1.2 million images: {sky_means[0]}, should be {sky_means[1]}")
+
+# %% [markdown]
+# The project sums in `float64`, which holds every whole number up to $2^{53}$.
+#
+# ## Which mean
+#
+# The mean must lie where the image lies: for a view cut out of the image, the mean is cut at the same place. The 2012 code
+# instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
+# channel (`kind="channel"`), which has no place. For the central view the first two are
+# the same; **expect** a corner view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in
+# Fashion-MNIST, where clothes are always in the middle, and next to nothing in pieces cut from photographs at random.
+
+# %%
+side = view_side(images.shape[1])                                           # 24: to 28 as 224 is to 256
+down = (images.shape[1] - side) // 2
+centre = mean_image(images, "centre", side)
+central = central_views(images[:4], side, mean_image(images))
+central_difference = np.abs(central - (images[:4, down:down + side, down:down + side] - m[down:down + side, down:down + side])).max()
+corner = np.abs(m[:side, :side] - centre)
+channel = np.abs(m - mean_image(images, "channel"))
+print(f"central view: {central_difference:.0e}; corner view with the central mean: {corner.mean():.1f} grey levels off on average; "
+      f"pixel means from the channel's: {channel.mean():.1f}")
+pieces = []
+for picture in map(np.asarray, pictures.values()):                          # 1,000 pieces of 32×32 of each photograph
+    for top, left in rng.integers(0, np.array(picture.shape[:2]) - 31, (1000, 2)):
+        pieces.append(picture[top:top + 32, left:left + 32])
+pieces = np.array(pieces)                                                   # (5000, 32, 32, 3)
+piece_channel = np.abs(mean_image(pieces) - mean_image(pieces, "channel"))
+print(f"random pieces of photographs: pixel means from the channel's: {piece_channel.mean():.1f}; "
+      f"standard deviations of red, green, blue {pieces.std(axis=(0, 1, 2)).round(1)}")
+
+# %% [markdown]
+# Whole photographs lie between the two: the sky is above and the thing is in the middle, more often than not. Five of them
+# cannot say how much that is; a large folder in `DATA` can.
+#
+# ## Why subtract it
+#
+# A neuron's output is $y = \sum_i x_i w_i + b$, with a weight $w_i$ for each pixel $x_i$. Let $L$ be the loss and $\delta = \partial L / \partial y$. By
+# the chain rule $\partial L / \partial w_i = x_i\, \delta$. Raw pixels are not negative, so from one image *all* weights of a
+# neuron get gradients of one sign, that of $\delta$: all go up or all go down. A weight that should go up while its neighbour
+# goes down has to wait for another image. Over a batch it adds up to $\sum_n x_{ni}\, \delta_n$, where the signs can differ.
+# **Expect** full agreement for one image with raw pixels (of
+# the weights that move: where the pixel is 0 none does), and about as many ups as downs with the mean subtracted; in a batch, much of the difference is evened out.
+
+# %%
+x = images.reshape(len(images), -1).astype(np.float32)                      # (8000, 784)
+inputs = {"raw": x, "minus channel mean": x - mean_image(images, "channel").ravel(),
+          "minus pixel mean": x - mean_image(images).ravel()}
+loss, agree = SoftmaxCrossEntropy(), {}
+for name, z in inputs.items():
+    layer = Linear(z.shape[1], len(dataset.classes))
+    for count in (1, 128):
+        y, cache = layer.forward(z[:count])
+        W = layer.backward(loss.backward(loss.forward(y, labels[:count])[1]), cache)[1]["W"]
+        up = (W > 0).sum(0) / np.maximum((W != 0).sum(0), 1)                # of each neuron's weights: the share that goes up
+        agree[name, count] = np.maximum(up, 1 - up).mean()
+    print(f"{name:19} gradients of the majority's sign: one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
+
+# %% [markdown]
+# That is the picture; now the number. Take the simplest loss, $L = \frac12 \langle (x^\top w - t)^2 \rangle$, where $t$ is what the neuron should say
+# and $\langle \cdot \rangle$ is the mean over the images. Its gradient is
+#
+# $$\frac{\partial L}{\partial w} = \langle x\, (x^\top w - t) \rangle = S w - \langle x\, t \rangle, \qquad S = \langle x\, x^\top \rangle .$$
+#
+# At the minimum $w^*$ this is 0, so $\langle x\,t \rangle = S w^*$ and the gradient is $S\,(w - w^*)$. A step of gradient descent, $w \leftarrow w - \varepsilon\, \partial L / \partial w$, makes
+#
+# $$(w - w^*) \;\leftarrow\; (1 - \varepsilon S)\,(w - w^*) .$$
+#
+# $S$ is symmetric: it has eigenvectors at right angles, with eigenvalues $\lambda_i \ge 0$. Along eigenvector $i$ the distance is multiplied by $1 - \varepsilon \lambda_i$ in
+# each step. It shrinks only if $-1 < 1 - \varepsilon \lambda_i$. So
+#
+# $$\varepsilon < \frac{2}{\lambda_{\max}}, \qquad \text{and along the others} \quad 1 - \varepsilon \lambda_i > 1 - 2 \frac{\lambda_i}{\lambda_{\max}} :$$
+#
+# one large eigenvalue forbids large steps and makes all other directions slow. And the mean makes a large one. Write $x = m + c$, where $\langle c \rangle = 0$:
+#
+# $$S = \langle (m + c)(m + c)^\top \rangle = m m^\top + m \langle c \rangle^\top + \langle c \rangle m^\top + \langle c\, c^\top \rangle = m m^\top + \mathrm{Cov} .$$
+#
+# The largest eigenvalue is the largest value of $u^\top S u$ over all $u$ of length 1. With $u = m / |m|$ it is at least $|m|^2$, and it is no
+# more than $|m|^2$ plus the largest of Cov. **Expect** the first to be several times as large for raw
+# pixels as for centred ones, and those far down the list to be the same.
+
+# %%
+spectra = {name: np.linalg.eigvalsh(z.T.astype(float) @ z / len(z))[::-1] for name, z in inputs.items()}
+length = (m**2).sum()
+print(f"|m|² = {length:.3g}")
+for name, values in spectra.items():
+    print(f"{name:19} eigenvalues 1, 2, 3: {values[0]:.2e} {values[1]:.2e} {values[2]:.2e}; 100: {values[99]:.1e}; 2/λ_max = {2 / values[0]:.1e}")
+
+# %% [markdown]
+# Softmax and cross-entropy are not a square, but near any point a loss looks like one. For logits $z = W^\top x$ and $p = \mathrm{softmax}(z)$ the
+# second derivatives by $z$ are $\mathrm{diag}(p) - p p^\top$. At the start all $p_k = 1/10$, and this matrix has the largest eigenvalue $1/10$. So the
+# curvature is $\lambda_{\max} / 10$ there, and we expect $\varepsilon$ to be limited to about $20 / \lambda_{\max}$ in the first steps.
+#
+# Now measure: softmax regression (one `Linear`), gradient descent with all images of a set in each step, from zero weights: nothing
+# is random. Three sets of 1,000 images tell how much depends on the images; each way gets the best ε of the same list:
+# that with the lowest loss, as the mean of the last ten of 40 steps.
+# **Expect** the best ε to follow $20/\lambda_{\max}$, and the loss to fall faster the more of the mean is gone.
+
+# %%
+def descend(z, labels, lr, steps=40):
+    """The loss before each step of gradient descent, and after the last: (steps + 1,)."""
+    layer, losses = Linear(z.shape[1], len(dataset.classes)), []
+    for _ in range(steps + 1):
+        y, cache = layer.forward(z)
+        value, loss_cache = loss.forward(y, labels)
+        losses.append(float(value))
+        gradients = layer.backward(loss.backward(loss_cache), cache)[1]
+        for key, gradient in gradients.items():
+            layer.params[key] -= np.float32(lr) * gradient
+    return np.array(losses)
+
+
+rates, sets = 1e-6 * 2.0 ** np.arange(6), [slice(start, start + 1000) for start in (0, 1000, 2000)]
+with threadpool_limits(1):                                                  # products as small as these need no second thread
+    curves = {name: np.array([[descend(z[part], labels[part], lr) for part in sets] for lr in rates])   # (ε, set, step)
+              for name, z in inputs.items()}
+ends = {name: curve[:, :, -10:].mean(2) for name, curve in curves.items()}             # (ε, set)
+best = {name: end.mean(1).argmin() for name, end in ends.items()}
+final = {name: end[best[name]] for name, end in ends.items()}
+for name in inputs:
+    print(f"{name:19} best ε {rates[best[name]]:.1e}, 20/λ_max = {20 / spectra[name][0]:.1e}; loss at the end "
+          f"{final[name].mean():.3f} ± {final[name].std(ddof=1):.3f}")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 3, figsize=(7.8, 3.0), width_ratios=[1.1, 1, 1])
+for name, values in spectra.items():
+    panels[0].loglog(np.arange(1, len(values) + 1), np.maximum(values, 1e-3), markevery=[0, 1, 2, 9, 99], label=name)
+    steps = np.arange(curves[name].shape[2])
+    panels[1].plot(steps, curves[name][best[name]].mean(0), markevery=10, label=name)
+    panels[1].fill_between(steps, curves[name][best[name]].min(0), curves[name][best[name]].max(0), color="0.5", alpha=0.3, lw=0)
+    panels[2].semilogx(rates, ends[name].mean(1), label=name)
+panels[0].set(xlabel="number", ylabel="eigenvalue (grey levels²)", ylim=(1, None), title="eigenvalues of ⟨x xᵀ⟩")
+panels[1].set(xlabel="step", ylabel="loss", title="each at its best ε")
+panels[2].set(xlabel="ε", ylabel="loss at the end", title="all ε", ylim=(0.4, 2.5))
+panels[0].legend(loc="lower left")
+show(figure, "**Figure 1.5.** Left: subtracting the mean takes down the first eigenvalues and leaves the rest. Middle: the loss falls "
+             "faster, each way at its own best ε (band: smallest and largest of three sets). Right: each way has its ε beyond which "
+             "the loss jumps about; with raw pixels that comes first.")
+
+# %% [markdown]
+# That is one layer, of which the theory holds. In a deep net each layer sees the outputs of the one before, and ReLUs make
+# those positive again; what the mean of the *input* does is a beginning. (LeCun, Bottou, Orr and Müller give this argument in
+# "Efficient BackProp", 1998; keeping the means of all layers in check is a later story.)
+#
+# ## Why only the mean
+#
+# **No standard deviation.** To divide each input by its standard deviation makes sense where inputs have different
+# units. Pixels have one unit. For ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224 and
+# 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. (Those of the pieces
+# above, from five photographs, are within a factor of 1.5.) To divide by nearly one number is a change of
+# ε (exercise 4). And per *pixel* it does harm where a pixel hardly ever changes. **Expect** that of the corners of
+# Fashion-MNIST: a stray grey level becomes the loudest input of all.
+
+# %%
+channel_std = np.array([0.229, 0.224, 0.225])                               # torchvision's, for ImageNet
+deviation = images.std(axis=0)
+divided = (images - m) / np.maximum(deviation, 1e-9)
+quiet = np.unravel_index(np.abs(divided).max(axis=0).argmax(), deviation.shape)
+print(f"channels of ImageNet: largest / smallest standard deviation {channel_std.max() / channel_std.min():.3f}")
+print(f"pixels of Fashion-MNIST: standard deviations {deviation.min():.2f} … {deviation.max():.0f}")
+print(f"after dividing, the largest input is {np.abs(divided).max():.0f}, at pixel {tuple(map(int, quiet[:2]))}; "
+      f"before, {np.abs(images - m).max() / images.std():.1f} standard deviations of all")
+
+# %% [markdown]
+# **No whitening.** The theory above seems to ask for more: if *all* eigenvalues were 1, every direction would learn at one
+# speed. Whitening does that: project on eigenvector $i$ of Cov and divide by $\sqrt{\lambda_i}$. But in photographs neighbouring pixels are
+# nearly equal: few directions (even areas, soft slopes) hold nearly all the variance, and the finest details next to none. Noise has the same
+# variance $\sigma^2$ in every direction, so after whitening it has $\sigma^2 / \lambda_i$: it is amplified most where there is least to see. We take patches of
+# 11×11 grey pixels of our photographs, and noise of $\sigma = 5$ grey levels, of 255. **Expect** the noise to be less than a tenth as
+# loud as the image before, and nearly as loud after.
+
+# %%
+grey = {name: np.asarray(picture.convert("L"), float) for name, picture in pictures.items()}
+patches = []
+for image in grey.values():
+    for _ in range(3000):
+        top, left = rng.integers(0, image.shape[0] - 10), rng.integers(0, image.shape[1] - 10)
+        patches.append(image[top:top + 11, left:left + 11].ravel())
+patches = np.array(patches) - np.mean(patches, axis=0)                      # (15000, 121), centred
+values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))        # the smallest first
+noise = 5 * rng.standard_normal(patches.shape)
+whiten = vectors / np.sqrt(values)                                          # columns: direction i divided by √λ_i
+before = noise.std() / patches.std()
+after = (noise @ whiten).std() / (patches @ whiten).std()
+amplified = np.sqrt(values[-1] / values[0])
+print(f"eigenvalues {values[-1]:.0f} … {values[0]:.2f}; the first ten hold {values[-10:].sum() / values.sum():.0%} of the variance; "
+      f"{np.sum(values < 25)} of 121 are below σ²")
+print(f"noise / image: {before:.1%} before, {after:.0%} after; the last direction is amplified {amplified:.0f} times as much as the first")
+
+# %% [markdown]
+# To see it, turn back after dividing ($V \Lambda^{-1/2} V^\top$, with the eigenvectors as columns of $V$): then the middle row of this matrix, as an 11×11 kernel, whitens a whole picture.
+
+# %%
+kernel = (whiten @ vectors.T)[60].reshape(11, 11)                           # pixel 60 is the middle one
+filter_ = Conv2d(1, 1, 11)
+filter_.params = {"W": kernel[:, :, None, None], "b": np.zeros(1)}
+cat = grey["chelsea"][20:220, 110:310]
+noisy = cat + 5 * rng.standard_normal(cat.shape)
+white, white_noisy = (filter_.forward((z - cat.mean())[None, :, :, None])[0][0, :, :, 0] for z in (cat, noisy))
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 4, figsize=(7.8, 2.2), width_ratios=[1.2, 1, 1, 1])
+panels[0].semilogy(np.arange(1, 122), values[::-1], marker="", label="patches")
+panels[0].axhline(25, color=ORANGE, ls="--", label="noise, σ = 5")
+panels[0].set(xlabel="direction", ylabel="variance (grey levels²)")
+panels[0].legend()
+for axes, image, name in zip(panels[1:], (noisy, white, white_noisy), ("with noise, σ = 5", "whitened, no noise", "whitened, with noise")):
+    low, high = np.percentile(image, [1, 99])
+    axes.imshow(image, vmin=low, vmax=high)
+    axes.set_title(name)
+    axes.axis("off")
+show(figure, "**Figure 1.6.** Left: the variance of photographs along their 121 directions falls by orders of magnitude, in the end below that of a noise "
+             "which is hard to see (second picture). Whitened, the cat is its finest lines (third); with the noise, much of what one sees is "
+             f"noise (fourth). Photograph: {credits[1]}.")
+
+# %% [markdown]
+# A net can build such a filter itself if it is of use. Subtracting the mean costs one subtraction and amplifies nothing.
+#
+# ## Exercises
+#
+# **1.** Which share of a photograph is cut off? Give it for any width and height.
+
+# %% tags=["solution"]
+def lost_share(width, height):
+    ### BEGIN SOLUTION
+    return 1 - min(width, height) / max(width, height)
+    ### END SOLUTION
+
+# %%
+sizes = [(512, 512), (500, 375), (300, 400), (2400, 400)]
+check([lost_share(w, h) for w, h in sizes], [0, 1 / 4, 1 / 4, 5 / 6],
+      [([1, 3 / 4, 3 / 4, 1 / 6], "that is the share that is kept"),
+       ([0, 1 / 4, -1 / 3, 5 / 6], "a photograph can be higher than wide"),
+       ([0, 7 / 16, 7 / 16, 35 / 36], "only the longer side is cut: 1/r, not 1/r²")])
+
+# %% [markdown]
+# **2.** A mean can be kept without a large sum: $m_n = m_{n-1} + (x_n - m_{n-1}) / n$, from $m_0 = 0$. Program it for images $(N, H, W, C)$ of bytes.
+
+# %% tags=["solution"]
+def running_mean(images):
+    mean = np.zeros(images.shape[1:])
+    ### BEGIN SOLUTION
+    for n, image in enumerate(images, start=1):
+        mean += (image - mean) / n
+    return mean
+    ### END SOLUTION
+
+# %%
+sample = rng.integers(0, 256, (50, 3, 4, 2), np.uint8)
+check(running_mean(sample), sample.mean(0), [(sample.sum(0), "that is the sum"), (sample[-1], "divided by 1 each time: is n counted?"),
+                                             (np.zeros((3, 4, 2)), "the mean is still zero")], tolerance=1e-9)
+
+# %% [markdown]
+# **3.** Subtracting the mean changes nothing that the net *could* compute. A `Linear` layer with `W` (inputs, outputs) and `b` gets $x - m$. Which bias $b'$ makes
+# the same outputs of the raw $x$?
+
+# %% tags=["solution"]
+def folded_bias(W, b, m):
+    ### BEGIN SOLUTION
+    return b - m @ W                    # (x − m) W + b = x W + (b − m W)
+    ### END SOLUTION
+
+# %%
+W, b, own_mean = rng.standard_normal((5, 3)), rng.standard_normal(3), rng.uniform(0, 255, 5)
+check(folded_bias(W, b, own_mean), b - own_mean @ W, [(b + own_mean @ W, "the sign: multiply (x − m) W out"), (-own_mean @ W, "b is missing"),
+                                                      (b, "that is the bias as it was: is m in it?")])
+
+# %% [markdown]
+# **4.** Now all inputs are divided by one number $s$, and the weights multiplied by $s$: the outputs are the same. Which ε' for the weights keeps them the
+# same through all steps of plain gradient descent, if ε did before? (How does the gradient of the new weights differ? How far should they go?)
+
+# %% tags=["solution"]
+def new_rate(lr, s):
+    ### BEGIN SOLUTION
+    return lr * s**2                    # the gradient is divided by s, and the way to go multiplied by s
+    ### END SOLUTION
+
+# %%
+check([new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
+      [([0.1, 0.05], "one s is for the gradient; the weights have to go s times as far as well"),
+       ([0.0001, 50], "the other way round: smaller inputs make smaller gradients")])
+
+# %% [markdown]
+# **5.** With a convolution, exercise 3 works with one mean per channel, if there is no padding. With padding, the zeros around the image are
+# "mean" in one case and "black" in the other. An image has 10×12 pixels, the kernel 5×5, padding 2, stride 1. At how many of the 120
+# places of the output is the folded bias wrong?
+
+# %% tags=["solution"]
+wrong_places = ...
+### BEGIN SOLUTION
+wrong_places = 10 * 12 - 6 * 8          # right only where the kernel does not reach into the padding
+### END SOLUTION
+
+# %%
+padded, ones = Conv2d(1, 1, 5, padding=2), np.ones((1, 10, 12, 1))
+padded.params = {"W": rng.uniform(1, 2, (5, 5, 1, 1)), "b": np.zeros(1)}
+folded = padded.forward(5 * ones)[0] - 3 * padded.params["W"].sum()         # an image of 5s, the mean 3 in the bias
+really_wrong = np.sum(np.abs(folded - padded.forward(5 * ones - 3 * ones)[0]) > 1e-9)
+check(wrong_places, really_wrong, [(48, "those are the places where it is right"), (40, "padding is 2: two rows and two columns at each end"),
+                         (88, "corners are counted twice")])
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine.
+
+# %%
+assert all(square.shape == (256, 256, 3) for square in squares.values()) and lost["astronaut"] == 0 and 1 - 1 / 5 == 0.8
+assert all(abs(lost[name] - 1 / 3) < 0.01 for name in ("chelsea", "coffee", "rocket")) and round(256 / 68, 1) == 3.8
+assert abs(roundness[0] - 1) < 0.03 and abs(roundness[1] - 1.5) < 0.05
+assert apart["astronaut"] == 0 and max(rounding.values()) <= 1 and max(moved.values()) < 1 and max(apart.values()) > 0.5
+assert ghosts["all it covers"] < 3 and ghosts["nearest four"] > 20 and ghosts["nearest pixel"] > 60
+assert (decoded["grey"] == decoded["grey"][:, :, :1]).all() and (decoded["EXIF says: turn"] == decoded["plain JPEG"]).all()
+assert all(np.abs(decoded[name] - decoded["plain JPEG"]).mean() < 3 for name in ("PNG called .JPEG", "CMYK"))
+assert (decoded["PNG called .JPEG"] == squares["coffee"]).all()             # the colours under the transparency, as stored
+assert reasons.keys() == {"truncated", "a web page", "empty"} and "truncated" in reasons["truncated"]
+assert mean_difference < 1e-4 and left_over < 1e-9
+assert in_bytes.max() / len(images) < 1 and small_error < 1e-3 and 255 * len(images) < 2**24
+assert sky_means[0][0] > 251 and sky_means[1][0] == 250 and 250 * 1_200_000 > 2**28 and np.float32(2**28) + np.float32(250) == 2**28 + 256
+assert central_difference < 1e-4 and corner.mean() > 5 and channel.mean() > 20 and piece_channel.mean() < 2
+assert agree["raw", 1] == 1 and max(agree[name, 1] for name in list(inputs)[1:]) < 0.75
+assert agree["raw", 128] < 0.9
+raw, by_channel, by_pixel = spectra.values()
+assert length <= raw[0] <= length + by_pixel[0] and raw[0] > 2 * by_channel[0] > 2 * by_pixel[0] and raw[0] > 3 * by_pixel[0]
+assert all(abs(values[99] / raw[99] - 1) < 0.1 for values in spectra.values())
+tenths = np.full(10, 0.1)
+assert np.isclose(np.linalg.eigvalsh(np.diag(tenths) - np.outer(tenths, tenths))[-1], 0.1)
+assert all(0.3 < rates[best[name]] * spectra[name][0] / 20 < 3 for name in inputs)
+assert final["raw"].min() > 1.1 * final["minus channel mean"].max() and final["minus channel mean"].min() > 1.05 * final["minus pixel mean"].max()
+assert all(end[-1].mean() > final[name].mean() for name, end in ends.items())
+assert pieces.std(axis=(0, 1, 2)).max() < 1.5 * pieces.std(axis=(0, 1, 2)).min()
+assert channel_std.max() / channel_std.min() < 1.03 and deviation.min() < 3 and np.abs(divided).max() > 30 and np.abs(images - m).max() < 4 * images.std()
+assert values[-10:].sum() / values.sum() > 0.9 and before < 0.1 and after > 0.5 and after > 5 * before and amplified > 100
+assert np.sum(values < 25) > 5
+print("All of it holds.")
