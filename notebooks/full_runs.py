@@ -1,6 +1,8 @@
 """The long runs whose results lie in notebooks/results/, as CSV, for the chapters to read.
 
     python notebooks/full_runs.py 04        Figure 1: 04_figure1.csv; two hours of two cores
+    python notebooks/full_runs.py 09        three default runs, and three without crops and mirrors: 09_augmentation.csv;
+                                            twenty minutes
     python notebooks/full_runs.py 12        three default runs: 12_log.csv, 13_predictions.csv, and the first's net,
                                             12_net.npz; ten minutes
     python notebooks/full_runs.py 14        every part left out, five seeds: 14_ablations.csv; half an hour
@@ -70,18 +72,40 @@ def figure1(out):
                 *more)
 
 
+def trained(name, *options):
+    """The net of a run in runs/, which is made, or gone on with, where it is not there."""
+    from trained import read
+    folder = Path("runs", name)
+    if not (folder / "results.json").exists():
+        run("train.py", *(["--resume", folder] if folder.exists() else ["--out", name, *options]))
+    return read(folder)
+
+
+def predicted(net, images, views):
+    """Probabilities (N, classes) of many images."""
+    return np.concatenate([net.predict(images[i:i + 256], views) for i in range(0, len(images), 256)])
+
+
+def augmentation(out):
+    import data
+    lines = [("seed", "augment", "training", "test_one_view", "test_ten_views")]
+    for seed in SEEDS:
+        for augment, name in ((1, f"seed{seed}"), (0, f"plain{seed}")):
+            net = trained(name, "--seed", seed, *([] if augment else ["--no-augment"]))
+            pictures = data.load(net.source, net.size, net.channels, seed)
+            lines.append((seed, augment, *(np.mean(predicted(net, split.images, views).argmax(1) != split.labels)
+                                           for split, views in ((pictures.train, 1), (pictures.test, 1), (pictures.test, 10)))))
+    write(out / "09_augmentation.csv", lines)
+
+
 def default_runs(out):
     import data
-    from trained import read
     lines = []
     for seed in SEEDS:
-        folder = Path("runs", f"seed{seed}")
-        if not (folder / "results.json").exists():
-            run("train.py", *(["--resume", folder] if folder.exists() else ["--seed", seed, "--out", folder.name]))
-        net = read(folder)
+        net = trained(f"seed{seed}", "--seed", seed)
         test = data.load(net.source, net.size, net.channels).test
         for views in (1, 10):
-            p = np.concatenate([net.predict(test.images[i:i + 256], views) for i in range(0, len(test.labels), 256)])
+            p = predicted(net, test.images, views)
             for image, (label, own) in enumerate(zip(test.labels, np.rint(p * PARTS).astype(int))):
                 lines.append((seed, views, image, label, *own))
     shutil.copy(Path("runs", "seed0", "log.csv"), out / "12_log.csv")
@@ -95,7 +119,7 @@ def ablations(out):
     shutil.copy(Path("runs", "ablations", "ablations.csv"), out / "14_ablations.csv")
 
 
-CHAPTERS = {"04": figure1, "12": default_runs, "14": ablations}
+CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations}
 
 
 def main():

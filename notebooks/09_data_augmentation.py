@@ -1,0 +1,589 @@
+# %% [markdown]
+# # 09 Data augmentation
+#
+# **What the paper says.** With 60 million parameters, 1.2 million images are few. The cheapest way to more is to
+# change them without changing what they show (§ 4.1), in two ways. First: train on random 224×224 crops of the
+# 256×256 images, and on their mirror images; this makes the training set 2048 times as large, though its members
+# depend on one another. Without it the net overfits badly. At test time, average the predictions for ten views.
+# Second: shift the colours of an image, at random, along the principal axes of RGB. That lowers the top-1 error by
+# more than one point. All this is done on the CPU while the GPUs work on the previous batch, so it costs no time.
+#
+# **The question.** How much of an image is new in another crop? Where do the axes of colour come from, and is the
+# printed factor, an eigenvalue, the right one? What do crops do for a net's errors, and what for the ten views?
+#
+# You need chapter [01](01_images.ipynb), for the mean image. About an hour and a half with the exercises. All
+# chapters: [README](README.md).
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tools
+from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source
+import data
+import full_runs
+from imaging.pictures import EIGENVALUES, EIGENVECTORS, OnePhotograph
+from imaging.prefetch import Prefetch
+from imaging.views import central_views, colour_axes, colour_noise, draws, mean_image, random_views, ten_views, view_side
+from nn import SGD, Conv2d, Flatten, Linear, MaxPool2d, Network, ReLU, initialise, softmax, top_errors
+
+DATA = "fashion-mnist"                          # or "cifar10", or a folder: see data.load
+rng = np.random.default_rng(9)
+
+# %% [markdown]
+# ## A picture first
+#
+# `random_views` makes what the net sees in training. An image's view depends on its number, so to see several views
+# of one photograph we pretend to have many images that are all the same: `OnePhotograph`. A mean image of zeros
+# leaves the pixels as they are.
+
+# %%
+pixels, credit = photo("chelsea", 256)
+cat = np.rint(255 * pixels).astype(np.uint8)                                    # (256, 256, 3)
+copies, zero = OnePhotograph(cat, 64), np.zeros(cat.shape, np.float32)
+views = random_views(copies, np.arange(64), 224, zero, seed=0, epoch=0)         # (64, 224, 224, 3)
+places = draws(64, 32, 32, 0, 0)                                                # (64, 3): top, left, mirror
+print(views.shape, "the first three (top, left, mirrored):", places[:3].tolist())
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(2, 5, figsize=(7.4, 3.4))
+panels[0, 0].imshow(cat)
+panels[0, 0].set_title("256×256", fontsize=9)
+for axes, view, (top, left, mirror) in zip(panels.flat[1:], views, places):
+    axes.imshow(view.astype(np.uint8))
+    axes.set_title(f"{top}, {left}" + (", mirrored" if mirror else ""), fontsize=9)
+for axes in panels.flat:
+    axes.axis("off")
+show(figure, f"**Figure 9.1.** A photograph and nine of its 2048 views, with the row and the column where each begins. {credit}", dpi=100)
+
+# %% [markdown]
+# ## Counting to 2048
+#
+# A crop of 224 rows out of 256 can begin in row 0, 1, …, 32: in $256 - 224 + 1 = 33$ places. The paper counts 32 each
+# way, and two for the mirror image: $32 \cdot 32 \cdot 2 = 2048$. So one place in either direction is never used in
+# training, and this project keeps to that. The 33rd place is where the corner crops at the right and at the bottom
+# begin, with which the net is tested. **Expect** rows from 0 to 31 in training, and 32 for the corners.
+
+# %%
+many = draws(100_000, 32, 32, 0, 0)
+different = len(np.unique(many, axis=0))
+print(f"{different} different views in 100,000 draws; tops from {many[:, 0].min()} to {many[:, 0].max()}")
+test_views = list(ten_views(cat[None], 224, zero))
+corner = np.array_equal(test_views[6][0], cat[32:, 32:])
+print(f"{len(test_views)} test views; the bottom right one begins at 32, 32: {corner}")
+
+# %% [markdown]
+# ### Not 2048 new images
+#
+# Two crops of one image share most of their pixels. If one begins in row $a$ and the other in row $a'$, they have
+# $224 - |a - a'|$ rows in common; columns likewise. For $a$, $a'$ drawn from $0 \dots n-1$, each independently, the
+# difference $k$ (from 1 on) comes about in $2 (n - k)$ of $n^2$ ways, so
+#
+# $$\mathrm{E}|a - a'| = \frac{1}{n^2} \sum_{k=1}^{n-1} 2 (n - k)\, k = \frac{2}{n^2} \left( n \cdot \frac{n (n-1)}{2} - \frac{(n-1)\, n\, (2n - 1)}{6} \right)
+# = \frac{n^2 - 1}{3 n}.$$
+#
+# With $n = 32$ that is 10.7. Rows and columns are drawn independently, so the mean common share is $(1 -
+# 10.66/224)^2$. **Expect** about 91 %, and for the two most distant crops still 74 %.
+
+# %%
+n, side = 32, 224
+apart = (n**2 - 1) / (3 * n)
+overlap, least = (1 - apart / side) ** 2, ((side - n + 1) / side) ** 2
+a, b = many[:50_000, :2], many[50_000:, :2]
+measured = (((side - np.abs(a - b)) / side).prod(1)).mean()
+print(f"common share: {overlap:.1%} on average, measured {measured:.1%}; at least {least:.1%}")
+
+# %% tags=["figure"]
+starts = np.arange(32)
+line = ((starts[:, None] <= np.arange(256)) & (np.arange(256) < starts[:, None] + 224)).mean(0)
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), width_ratios=[1.2, 1])
+picture = left.imshow(np.outer(line, line), vmin=0, vmax=1)
+left.set(title="share of crops that contain a pixel", xlabel="column", ylabel="row")
+figure.colorbar(picture, ax=left)
+right.imshow(cat, alpha=0.6)
+for top, start, style in ((0, 0, "-"), (0, 32, "--"), (32, 0, "-."), (32, 32, ":")):
+    right.add_patch(plt.Rectangle((start, top), 223, 223, fill=False, ec=BLACK, ls=style))
+right.add_patch(plt.Rectangle((16, 16), 223, 223, fill=False, ec=BLUE, lw=3))
+right.spines[:].set_visible(False)
+right.set(title="five of the ten test views", xticks=[], yticks=[], xlim=(-4, 259), ylim=(259, -4))
+show(figure, "**Figure 9.2.** Left: the middle is in every crop, the rim in few. Right: the four corners (thin) and the centre (thick); their "
+             "mirror images make ten.")
+
+# %% [markdown]
+# So the views are anything but independent, as the paper itself says. What they do: the net cannot rely on exact
+# places of pixels, since these move by up to 31.
+#
+# ## The same, naively
+#
+# With the mean image (§ 2): it is cut where the image is cut, and mirrored with it.
+
+# %%
+def naive_views(images, index, side, mean, table):
+    views = []
+    for i in index:
+        top, left, mirror = table[i]
+        view = images[i][top:top + side, left:left + side] - mean[top:top + side, left:left + side]
+        views.append(view[:, ::-1] if mirror else view)
+    return np.stack(views)
+
+# %% [markdown]
+# **Expect** exactly the same numbers, and a difference of many grey levels if the mean is cut from the middle
+# whatever the crop (as the 2012 code did; `mean_image(..., "centre")` is that). We use a mean with some structure,
+# the average of the five photographs.
+
+# %%
+names = ["astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field"]
+photographs = np.stack([np.rint(255 * photo(name, 256)[0]).astype(np.uint8) for name in names])     # (5, 256, 256, 3)
+mean = mean_image(photographs)
+index = np.array([4, 0, 3])
+ours = random_views(photographs, index, 224, mean, 0, 1)
+same = np.array_equal(ours, naive_views(photographs, index, 224, mean, draws(5, 32, 32, 0, 1)))
+central = random_views(photographs, index, 224, mean_image(photographs, "centre", 224), 0, 1)
+misplaced = np.abs(central - ours).mean()
+print(f"equal: {same}; with the mean's centre everywhere {misplaced:.1f} grey levels off on average")
+show_source(random_views)
+
+# %% [markdown]
+# (The mean of five photographs is rough; that of a million is smooth, and the difference small.)
+#
+# ## Randomness without state
+#
+# Where do `draws` come from? From (seed, what for, epoch) and the image's number, and from nothing that was drawn
+# before. So the order of images, the size of batches, and the number of threads change nothing, and a run that stops
+# can go on in the middle of an epoch with the views it would have had. **Expect** three times the same bits.
+
+# %%
+alone = random_views(photographs, np.array([3]), 224, mean, 0, 1)[0]
+among = ours[2]                                 # image 3 was the third of [4, 0, 3]
+next_epoch = random_views(photographs, np.array([3]), 224, mean, 0, 2)[0]
+split = data.Split(photographs, np.arange(5))
+
+
+def epoch(start=0, workers=0):
+    with data.batches(split, 1, 224, mean, seed=0, epoch=1, start=start, workers=workers) as source:
+        return [images for images, _ in source]
+
+
+stateless = [np.array_equal(alone, among), np.array_equal(epoch()[3], epoch(start=3)[0]),
+             np.array_equal(epoch(), epoch(workers=2))]
+print("alone or among others, from the start or from batch 3, by 0 or 2 threads:", stateless)
+print("another epoch, another view:", not np.array_equal(alone, next_epoch))
+
+# %% [markdown]
+# ## The axes of colour
+#
+# Take all pixels of all training images as points $x$ in a space of three axes, red, green and blue, less their mean.
+# Their covariance is the 3×3 matrix $C = \mathrm{E}[x\, x^\top]$. Along which direction $p$ (of length 1) do the
+# pixels vary most? The coordinate along $p$ is $p^\top x$, and its variance
+#
+# $$\mathrm{E}[(p^\top x)^2] = \mathrm{E}[p^\top x\, x^\top p] = p^\top C\, p.$$
+#
+# To make it largest under the condition $p^\top p = 1$, set the derivative of $p^\top C p - \mu\, (p^\top p - 1)$ to
+# zero ($\mu$ is Lagrange's multiplier):
+#
+# $$2\, C p - 2\, \mu\, p = 0 \quad\Longrightarrow\quad C p = \mu\, p, \qquad p^\top C p = \mu.$$
+#
+# So $p$ is an eigenvector, and the variance along it is its eigenvalue. The largest one, $λ_1$, has the direction
+# $p_1$; the largest variance at right angles to $p_1$ is $λ_2$ along $p_2$, and what is left is $λ_3$ along $p_3$.
+# **Expect** from the five photographs: a first axis with all three signs equal (brightness), a second with red
+# against blue, a third with green against both. (The sign of an axis means nothing; α is as often negative.) That is
+# what 4,500 photographs give as well (`EIGENVALUES`, `EIGENVECTORS`).
+
+# %%
+flat = photographs.reshape(-1, 3).astype(np.float64)
+C = np.cov(flat.T, bias=True)
+own_values, own_axes = colour_axes(photographs)
+eigen_error = np.abs(C @ own_axes - own_axes * own_values).max()
+print("λ of five photographs: ", own_values.round(), "  of 4,500:", EIGENVALUES.round())
+print("p1 p2 p3 in columns (five | 4,500):\n", np.hstack([own_axes, EIGENVECTORS]).round(2))
+print(f"C p = λ p to {eigen_error:.0e}; shares of the variance: {(EIGENVALUES / EIGENVALUES.sum()).round(3)}")
+show_source(colour_axes)
+
+# %% tags=["figure"]
+figure, (cloud, swatches) = plt.subplots(1, 2, figsize=(7.4, 3.2), width_ratios=[1, 1.15])
+some = rng.choice(flat, 2500, replace=False)
+along = (some - flat.mean(0)) @ EIGENVECTORS
+cloud.scatter(along[:, 0], along[:, 1], c=some / 255, s=5, linewidths=0)
+for axis, name, (x, y) in zip(np.eye(2), ("p₁", "p₂"), ((5, -5), (-5, 5))):
+    tip = axis * along.std(0)[:2]
+    cloud.annotate("", tip, (0, 0), arrowprops=dict(arrowstyle="-|>", lw=2, color=BLACK))
+    cloud.annotate(name, tip, (x, y), textcoords="offset points", bbox=dict(fc="white", ec="none", pad=1, alpha=0.8))
+cloud.set(xlabel="along p₁, grey levels", ylabel="along p₂, grey levels", aspect="equal", title="2,500 pixels of five photographs")
+steps = np.array([-2, -1, 0, 1, 2])
+lengths = np.array([0.5, 1, 2]) * np.sqrt(EIGENVALUES)
+strip = 128 + steps[None, :, None] * (lengths * EIGENVECTORS).T[:, None]        # (3 axes, 5 steps, 3 colours)
+swatches.imshow(np.clip(strip, 0, 255) / 255, aspect="auto")
+for (row, column), _ in np.ndenumerate(strip[..., 0]):
+    colour = np.clip(strip[row, column], 0, 255)
+    swatches.text(column, row, "\n".join(f"{c} {v:.0f}" for c, v in zip("RGB", colour)), ha="center", va="center", fontsize=8,
+                  color="white" if colour.mean() < 120 else BLACK)
+swatches.set(xticks=range(5), xticklabels=["−2", "−1", "0", "+1", "+2"], yticks=range(3), yticklabels=["p₁", "p₂", "p₃"],
+             title="grey, moved along each axis")
+show(figure, "**Figure 9.3.** Left: pixels in the plane of the two largest axes of the 4,500 photographs; arrows: "
+             "their standard deviations. Right: what the axes mean. p₁: dark to light. p₂: blue to orange. p₃: green to violet. (Steps of ½ √λ₁, √λ₂ and 2 √λ₃.)")
+
+# %% [markdown]
+# The paper adds to every pixel of an image the same colour
+#
+# $$[\,p_1\; p_2\; p_3\,]\; [\,α_1 λ_1,\; α_2 λ_2,\; α_3 λ_3\,]^\top = \sum_{i=1}^{3} p_i\, α_i\, λ_i, \qquad α_i \sim \mathcal N(0,\; 0.1^2),$$
+#
+# with α drawn once for an image and each use of it. (Drawn for each pixel it would be noise, not another light.) It
+# is meant to say: an object stays what it is when the intensity and the colour of the light change.
+#
+# ## λ or √λ?
+#
+# Look at the units. If pixels are in grey levels, $λ$, a variance, is in grey levels *squared*, and so is the
+# formula's result, which is added to grey levels. Multiply all pixels by $c$: $λ$ is multiplied by $c^2$ and so is
+# the shift, while the image only grew by $c$. The printed formula depends on the unit, and the paper does not give
+# one. With $\sqrt{λ}$, the standard deviation along the axis, it would not: that is what the authors' 2012 code does.
+#
+# How much does the brightness (the mean of R, G and B) change? Let $s_i$ be the factor, $λ_i$ or $\sqrt{λ_i}$, and
+# $\bar p_i$ the mean of the three entries of $p_i$. The brightness changes by $\sum_i \bar p_i\, α_i\, s_i$;
+# variances of independent terms add, so its standard deviation is $0.1 \sqrt{\sum_i \bar p_i^2\, s_i^2}$. **Expect**
+# 2.8 grey levels for λ of pixels from 0 to 1 (a faint change), 714 for λ of pixels from 0 to 255 (nothing is left of
+# the image), 6.4 for √λ.
+
+# %%
+def brightness(factors):
+    return 0.1 * np.sqrt(((EIGENVECTORS.mean(0) * factors) ** 2).sum())
+
+
+factors = {"λ, pixels 0 … 1": EIGENVALUES / 255, "λ, pixels 0 … 255": EIGENVALUES, "√λ": np.sqrt(EIGENVALUES)}
+predicted = {name: brightness(f) for name, f in factors.items()}
+blank = OnePhotograph(np.zeros((2, 2, 3), np.uint8), 20_000)                    # 20,000 images of four black pixels
+noise = {"λ, pixels 0 … 1": colour_noise(blank), "λ, pixels 0 … 255": 255 * colour_noise(blank),
+         "√λ": colour_noise(blank, factor="deviation")}
+shifts = {name: random_views(blank, np.arange(20_000), 2, np.zeros((2, 2, 3)), 0, 0, colour=M) for name, M in noise.items()}
+for name in factors:
+    print(f"{name:18} brightness changes by {predicted[name]:5.1f} grey levels, measured {shifts[name].mean((1, 2, 3)).std():5.1f}")
+uniform = max(np.ptp(s, axis=(1, 2)).max() for s in shifts.values())
+print(f"within an image, pixels are shifted alike to {uniform:g}")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(3, 6, figsize=(7.4, 4))
+for row, (name, M) in zip(panels, noise.items()):
+    for i, axes in enumerate(row):
+        coloured = np.clip(cat + (shifts[name][i, 0, 0] if i else 0), 0, 255).astype(np.uint8)
+        axes.imshow(coloured[::2, ::2])
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel(" ".join(f"{v:+.0f}" for v in shifts[name][i, 0, 0]) if i else "original", fontsize=7)
+        axes.spines[:].set_visible(False)
+    row[0].set_ylabel(name, fontsize=9)
+show(figure, f"**Figure 9.4.** The same five draws of α with the three factors; below each image, what is added to red, green and "
+             f"blue. With λ of pixels from 0 to 255 nearly everything is clipped to black or white. {credit}", dpi=120)
+
+# %% [markdown]
+# The project's default is the printed formula with pixels from 0 to 1, the reading under which it makes sense;
+# `factor="deviation"` is √λ. Which of the two the paper's "more than one point" was measured with, the text does not
+# say; the released code has √λ.
+
+# %%
+show_source(colour_noise)
+
+# %% [markdown]
+# ## Crop or cut out?
+#
+# One reads that the paper "cuts out a 32×32 block". It does not. It cuts a 224×224 view *out of* 256×256 pixels; 32
+# is the room that is left to move in, a rim that is thrown away. To *erase* a block in the view is a later idea:
+# Cutout (DeVries and Taylor 2017), which makes a net do without any single part of an object. `random_views` can do
+# it, with `cutout=`; it is off by default. **Expect** without it no pixel erased, and with `cutout=32` at most 32·32
+# per view (blocks may reach over the edge).
+
+# %%
+grey = OnePhotograph(np.full((256, 256, 3), 100, np.uint8), 64)
+erased = {size: (random_views(grey, np.arange(64), 224, zero, 0, 0, cutout=size)[..., 0] == 0).sum((1, 2)) for size in (0, 32)}
+for size, counts in erased.items():
+    print(f"cutout={size}: {counts.min()} to {counts.max()} pixels of a view erased")
+
+# %% tags=["figure"]
+top, start, mirror = places[3]
+figure, panels = plt.subplots(1, 3, figsize=(7.2, 2.7))
+panels[0].imshow(cat, alpha=0.35)
+panels[0].imshow(cat[top:top + 224, start:start + 224], extent=(start - 0.5, start + 223.5, top + 223.5, top - 0.5))
+panels[0].add_patch(plt.Rectangle((start, top), 223, 223, fill=False, ec=BLACK, lw=1.5, ls="--"))
+panels[0].set(title="the paper: a view is cut out", xlim=(-1, 256), ylim=(256, -1))
+panels[1].imshow(views[3].astype(np.uint8))
+panels[1].set_title("what the net sees" + (" (mirrored)" if mirror else ""))
+average = cat.mean((0, 1))                      # as if this were the training set's mean
+block = random_views(copies, np.arange(64), 224, np.broadcast_to(average, cat.shape), 0, 0, cutout=32)[3] + average
+panels[2].imshow(block.astype(np.uint8))
+panels[2].set_title("Cutout: a block is erased")
+for axes in panels:
+    axes.axis("off")
+show(figure, f"**Figure 9.5.** A crop leaves a rim out (pale): 32 rows and 32 columns in all. Cutout sets a block within the view to "
+             f"the mean (the square, right). {credit}", dpi=100)
+
+# %% [markdown]
+# ## Does it help?
+#
+# A small experiment: 500 training images (28×28, crops of 24×24: $4 \cdot 4 \cdot 2 = 32$ views), 2,000 test images,
+# and a net of two convolutions and two fully connected layers. It is trained twice from the same start, 80 epochs
+# each: on the central views only, and on random crops and mirrors. Same ε, same number of steps. Three seeds.
+#
+# After training we compute the training error and test error on the central view; the test error with one view in a
+# corner; and with ten views, $\frac{1}{10} \sum_v \mathrm{softmax}(z_v)$, where $z_v$ are the outputs for view $v$.
+# Probabilities are averaged, *after* the softmax.
+
+# %%
+dataset = data.load(DATA)
+train = data.Split(dataset.train.images[:500], dataset.train.labels[:500])
+test = data.Split(dataset.test.images[:2000], dataset.test.labels[:2000])
+small_mean, small_side = mean_image(train.images), view_side(train.images.shape[1])
+channels, scale = train.images.shape[3], 1 / 64                                 # pixels of about -2 … 3: ε = 0.01 suits them
+
+
+def small_net(seed):
+    layers = {"conv1": Conv2d(channels, 16, 5, stride=2, padding=2, first=True), "relu1": ReLU(), "pool1": MaxPool2d(3, 2),
+              "conv2": Conv2d(16, 32, 3, padding=1), "relu2": ReLU(), "pool2": MaxPool2d(3, 2), "flatten": Flatten()}
+    shape = image = (small_side, small_side, channels)
+    for layer in layers.values():
+        shape = layer.output_shape(shape)
+    layers |= {"fc3": Linear(shape[0], 128), "relu3": ReLU(), "fc4": Linear(128, 10)}
+    net = Network([layers], image, seed=seed)
+    initialise(net, "he", seed, bias=0.0)
+    return net
+
+# %%
+def error(probabilities, labels):
+    return 100 * float(top_errors(probabilities, labels, 1)) / len(labels)
+
+
+def one_view(net, split):
+    return error(net.predict(central_views(split.images, small_side, small_mean, scale)), split.labels)
+
+
+def in_views(net, split):
+    """Percent wrong: by the view in the first corner, and by the mean of ten."""
+    p = [net.predict(view) for view in ten_views(split.images, small_side, small_mean, scale)]
+    return error(p[0], split.labels), error(sum(p) / 10, split.labels)
+
+
+def train_net(seed, augment, epochs=80):
+    net, curve = small_net(seed), []
+    optimiser = SGD(net)
+    for epoch in range(epochs):
+        for x, y in data.batches(train, 50, small_side, small_mean, seed, epoch, scale=scale, augment=augment, workers=0):
+            optimiser.step(net.loss_and_gradients(x, y)[1], lr=0.01 if epoch < 60 else 0.001)
+        if epoch % 10 == 9:
+            curve.append((one_view(net, train), one_view(net, test)))
+    return np.array(curve), in_views(net, test)
+
+# %% [markdown]
+# **Expect** of the net without crops that it learns its 500 images by heart, and does badly in general: that is
+# overfitting. With crops the training error stays higher and the gap much smaller. **Expect** also that ten views
+# help the net that has seen crops, and *harm* the other one: a corner is a place where it has never looked.
+
+# %%
+results = {augment: [train_net(seed, augment) for seed in range(3)] for augment in (False, True)}
+ways = {False: "central views only", True: "crops and mirrors"}
+curves = {augment: np.stack([curve for curve, _ in runs]) for augment, runs in results.items()}     # (seeds, times, 2)
+rows = {augment: np.hstack([curves[augment][:, -1], [views for _, views in runs]]) for augment, runs in results.items()}
+print(f"{'error in %, mean ± standard error':34}  training, central   test: central        corner           ten")
+for augment, table in rows.items():
+    spread = table.std(0, ddof=1) / np.sqrt(len(table))
+    print(f"{ways[augment]:34}" + "".join(f"{m:10.1f} ± {s:.1f}" for m, s in zip(table.mean(0), spread)))
+
+# %% tags=["figure"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), width_ratios=[1.2, 1])
+epochs = np.arange(10, 81, 10)
+for augment, colour in ((False, ORANGE), (True, BLUE)):
+    for k, (kind, style) in enumerate((("training", "--"), ("test", "-"))):
+        left.plot(epochs, curves[augment][:, :, k].mean(0), color=colour, ls=style, marker="s" if augment else "o",
+                  label=f"{kind}, {ways[augment]}")
+left.set(xlabel="epoch", ylabel="error in % (central view)", ylim=(-1, 50))
+left.legend(fontsize=8)
+for augment, colour, hatch in ((False, ORANGE, "///"), (True, BLUE, "")):
+    table = rows[augment][:, 1:]
+    right.bar(np.arange(3) + (0.2 if augment else -0.2), table.mean(0), 0.4, yerr=table.std(0, ddof=1) / np.sqrt(3), color=colour,
+              hatch=hatch, edgecolor=BLACK, capsize=3, label=ways[augment])
+right.set(xticks=range(3), xticklabels=["centre", "corner", "ten views"], ylabel="test error in %", ylim=(0, 62))
+right.legend(fontsize=8, loc="upper right")
+show(figure, "**Figure 9.6.** Means over three seeds. Left: on central views only (circles), the training error falls to nothing and the "
+             "test error stays; with crops and mirrors (squares) the two stay closer. Right: test errors by view, with standard "
+             "errors. The net that has never seen crops fails in the corners, so ten views make it worse.")
+
+# %%
+gap = {augment: (table[:, 1] - table[:, 0]).mean() for augment, table in rows.items()}
+gain = rows[False][:, 1] - rows[True][:, 1]
+ten = {augment: table[:, 1] - table[:, 3] for augment, table in rows.items()}
+
+
+def standard_error(x):
+    return x.std(ddof=1) / np.sqrt(len(x))
+
+
+print(f"test minus training error: {gap[False]:.1f} points without crops, {gap[True]:.1f} with")
+print(f"crops and mirrors lower the test error by {gain.mean():.1f} ± {standard_error(gain):.1f} points")
+for augment in ways:
+    print(f"ten views instead of one, {ways[augment]}: {ten[augment].mean():.1f} ± {standard_error(ten[augment]):.1f} points lower")
+
+# %% [markdown]
+# The smaller gap is beyond doubt. The test error falls by little, and three seeds of so small a net cannot say by how
+# much: clothes in Fashion-MNIST are centred already, in the test images as well, so that to know them in other places
+# is of small use. (The paper gives 39.0 % top-1 error with one view where ten have 37.5 %.)
+#
+# The same with the project's small AlexNet, which is larger and has dropout: `python train.py`, 9,000 images and 30
+# epochs, with and without `--no-augment`, three seeds (`results/09_augmentation.csv`, made by `python
+# notebooks/full_runs.py 09`). **Expect** the net without crops to know its training images nearly by heart, and to be
+# no worse than the other on the centre of the test images, but much worse over ten views.
+
+# %%
+long_rows = full_runs.results("09_augmentation")
+long_runs = {augment: np.array([[100 * row[key] for key in ("training", "test_one_view", "test_ten_views")]
+                                for row in long_rows if row["augment"] == augment]) for augment in (False, True)}
+print(f"{'error in %, mean ± standard error':34}  training, central   test: central           ten")
+for augment, table in long_runs.items():
+    print(f"{ways[augment]:34}" + "".join(f"{m:10.1f} ± {standard_error(column):.1f}" for m, column in zip(table.mean(0), table.T)))
+
+# %% [markdown]
+# So what crops and mirrors are worth depends on how one tests: nothing that could be seen on the centre, many points
+# over ten views, which is how the paper tests. (Whether that is so on photographs, these runs cannot say.)
+#
+# ## Free of charge
+#
+# A batch of 128 views of 224×224 takes a processor some time. The paper makes it on the CPU while the GPUs train on
+# the batch before. In this project threads do it (`Prefetch`): `next()` hands out the oldest batch that has been
+# begun, and has a few more begun.
+
+# %%
+show_source(Prefetch.__next__)
+
+# %% [markdown]
+# We let the GPU be a `sleep`: the processor has nothing to do in that time. It is twice as long as it takes to make a
+# batch of 64. We take the best of three runs. **Expect** that without threads the loop waits for each batch; and that
+# two threads hide most of this. But the work does not vanish: **expect** no fewer seconds of the *processor*. Where
+# the net runs on the same cores, it has to share them, and nothing is free.
+
+# %%
+photo_split, colour = data.Split(OnePhotograph(cat, 640), np.zeros(640, np.int64)), colour_noise(copies)
+
+
+def waiting(workers, compute):
+    """(seconds that the loop waits for batches, seconds of processor time), for ten batches."""
+    waited, busy = 0, time.process_time()
+    with data.batches(photo_split, 64, 224, mean, 0, 0, colour=colour, workers=workers) as source:
+        for _ in range(10):
+            start = time.perf_counter()
+            next(source)
+            waited += time.perf_counter() - start
+            time.sleep(compute)
+    return waited, time.process_time() - busy
+
+
+making = waiting(0, 0)[0] / 10
+loops = {workers: np.min([waiting(workers, 2 * making) for _ in range(3)], axis=0) for workers in (0, 2)}
+for workers, (waited, busy) in loops.items():
+    print(f"workers={workers}: waits {waited:.3f} s for ten batches, processor time {busy:.3f} s")
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Caffe crops 227×227 out of 256×256. How many different views of an image are there, mirror images counted, if
+# *all* places are used?
+
+# %% tags=["solution"]
+number = ...
+### BEGIN SOLUTION
+number = 2 * (256 - 227 + 1) ** 2
+### END SOLUTION
+
+# %%
+check(number, 1800, [(2 * 29**2, "that is the paper's way to count: fences and posts, there is one place more"), (900, "mirror images count as well"),
+                     (60, "rows and columns are chosen independently"), (2048, "that is 224")])
+
+# %% [markdown]
+# **2.** Cut a view from an image, subtract the mean image, mirror it if `mirror` is 1.
+
+# %% tags=["solution"]
+def view_of(image, mean, top, left, side, mirror):
+    ### BEGIN SOLUTION
+    view = (image - mean)[top:top + side, left:left + side]
+    return view[:, ::-1] if mirror else view
+    ### END SOLUTION
+
+# %%
+found = [view_of(photographs[0], mean, 5, 20, 200, mirror) for mirror in (0, 1)]
+right = (photographs[0] - mean)[5:205, 20:220]
+unmirrored = photographs[0][5:205, 20:220]
+wrong_mean = mean[5:205, 20:220]
+check(found, [right, right[:, ::-1]],
+      [([right, right], "the second is to be mirrored"), ([right, right[::-1]], "mirrored left to right: the columns are turned, not the rows"),
+       ([right, unmirrored[:, ::-1] - wrong_mean], "the mean is mirrored with the image"), ([unmirrored, unmirrored[:, ::-1]], "the mean is missing"),
+       ([right, (photographs[0] - mean)[:, ::-1][5:205, 20:220]], "mirrored first, the cut falls in another place: cut, then mirror")])
+
+# %% [markdown]
+# **3.** Which share of their pixels do two random crops have in common on average, if a crop of `side` pixels can
+# begin in `n` places each way?
+
+# %% tags=["solution"]
+def common_share(side, n):
+    ### BEGIN SOLUTION
+    return (1 - (n**2 - 1) / (3 * n) / side) ** 2
+    ### END SOLUTION
+
+# %%
+cases = [(224, 32), (24, 4), (24, 1)]
+check([common_share(*case) for case in cases], [(1 - (n**2 - 1) / (3 * n) / s) ** 2 for s, n in cases],
+      [([1 - (n**2 - 1) / (3 * n) / s for s, n in cases], "that is rows alone; the columns must be in common, too"),
+       ([((s - n + 1) / s) ** 2 for s, n in cases], "that is the least share, not the mean")])
+
+# %% [markdown]
+# **4.** For α = `alpha` (three numbers, already times 0.1), which colour is added to an image with pixels from 0 to
+# 255, by the *printed* formula applied to pixels from 0 to 1? λ (`values`) is given for pixels from 0 to 255; $p_i$
+# is column $i$ of `vectors`. Result in grey levels from 0 to 255.
+
+# %% tags=["solution"]
+def colour_shift(alpha, values, vectors):
+    ### BEGIN SOLUTION
+    return 255 * (vectors @ (alpha * values / 255**2))      # λ is of squares: 255²; the shift is then scaled back
+    ### END SOLUTION
+
+# %%
+alpha, lam, p = np.array([0.12, -0.05, 0.2]), EIGENVALUES, EIGENVECTORS
+check(colour_shift(alpha, lam, p), p @ (alpha * lam) / 255,
+      [(p @ (alpha * lam), "that is λ of pixels from 0 to 255: the image is gone"), (p @ (alpha * np.sqrt(lam)), "that is √λ, the 2012 code's"),
+       (p @ (alpha * lam) / 255**2, "that is the shift of pixels from 0 to 1; scale it back to 0 … 255"),
+       (p.T @ (alpha * lam) / 255, "p1, p2, p3 are the columns"), (p @ (alpha * lam / 255) * 255, "λ scales with the square of the pixels")])
+
+# %% [markdown]
+# **5.** `logits` are a net's outputs for the ten views of one image, `(10, classes)`. What does § 4.1 predict? Give
+# the probabilities of the classes.
+
+# %% tags=["solution"]
+def predict_ten(logits):
+    ### BEGIN SOLUTION
+    return softmax(logits).mean(0)
+    ### END SOLUTION
+
+# %%
+outputs = 3 * rng.standard_normal((10, 6))
+check(predict_ten(outputs), softmax(outputs).mean(0),
+      [(softmax(outputs.mean(0)[None])[0], "the mean is taken after the softmax, of probabilities"), (softmax(outputs).sum(0), "the mean, not the sum"),
+       (softmax(outputs.T).mean(1), "softmax over the classes, not over the views"), (softmax(outputs), "one prediction for the image: average the ten")])
+
+# %% [markdown]
+# ## What this chapter claimed
+#
+# If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
+# not hold.)
+
+# %%
+assert 32 * 32 * 2 == different == 2048 and (many[:, :2].min(), many[:, :2].max()) == (0, 31) and corner and len(test_views) == 10
+assert abs(apart - 10.66) < 0.01 and abs(overlap - 0.91) < 0.005 and abs(least - 0.74) < 0.005 and abs(measured - overlap) < 0.002
+assert same and misplaced > 3
+assert stateless == [True] * 3 and not np.array_equal(alone, next_epoch)
+assert eigen_error < 1e-8 and (np.diff(own_values) < 0).all() and np.abs(np.diag(own_axes.T @ C @ own_axes) - own_values).max() < 1e-8
+for axes in (own_axes, EIGENVECTORS):
+    assert (axes[:, 0] > 0).all() and axes[0, 1] * axes[2, 1] < 0 and axes[1, 2] * axes[0, 2] < 0 and axes[1, 2] * axes[2, 2] < 0
+assert [round(predicted[name], 1) for name in ("λ, pixels 0 … 1", "√λ")] == [2.8, 6.4] and round(predicted["λ, pixels 0 … 255"]) == 714
+assert all(abs(shifts[name].mean((1, 2, 3)).std() / predicted[name] - 1) < 0.03 for name in factors) and uniform == 0
+assert erased[0].max() == 0 and erased[32].max() == 32 * 32
+assert rows[False][:, 0].max() < 3 and gap[False] > gap[True] + 4
+assert gain.mean() > -1 and (rows[False][:, 2] > rows[True][:, 2] + 10).all()
+assert ten[False].mean() < 0 and ten[True].mean() > -0.5
+assert (long_runs[False][:, 0] < long_runs[True][:, 0]).all() and (long_runs[False][:, 2] > long_runs[True][:, 2] + 2).all()
+assert abs(long_runs[False][:, 1].mean() - long_runs[True][:, 1].mean()) < 1
+assert loops[2][0] < 0.8 * loops[0][0] and loops[2][1] > 0.5 * loops[0][1]
+print("All of it holds.")
