@@ -1,15 +1,15 @@
 # %% [markdown]
 # # 01 Images
 #
-# **What the paper says.** ImageNet's photographs have all sizes, the net wants one. Each is scaled, up or down, until its
-# shorter side has 256 pixels; then the central 256×256 are cut out. After that, one thing only is done: from each pixel its
-# mean over the training set is subtracted. The net learns from raw, centred RGB values (§ 2).
+# **What the paper says.** ImageNet's photographs have all sizes, the net wants one. Each is scaled, up or down, until
+# its shorter side has 256 pixels; then the central 256×256 are cut out. After that, one thing only is done: from each
+# pixel its mean over the training set is subtracted. The net learns from raw, centred RGB values (§ 2).
 #
-# **The question.** What is lost by the cut, and what would be lost without it? What can go wrong in so short a recipe? And
-# why subtract the mean, but neither divide by the standard deviation nor whiten?
+# **The question.** What is lost by the cut, and what would be lost without it? What can go wrong in so short a
+# recipe? And why subtract the mean, but neither divide by the standard deviation nor whiten?
 #
-# You need no other chapter; [02](02_a_layer_and_its_gradient.ipynb) has more on gradients. About one hour with the exercises.
-# All chapters: [README](README.md).
+# You need no other chapter; [02](02_a_layer_and_its_gradient.ipynb) has more on gradients. About one hour with the
+# exercises. All chapters: [README](README.md).
 
 # %%
 import io
@@ -34,9 +34,9 @@ rng = np.random.default_rng(1)
 # %% [markdown]
 # ## A picture first
 #
-# Five photographs as they come from disk, and what the recipe makes of them. `prepare` is the project's function for it; it
-# takes an image of the library Pillow, the wanted side and the number of channels (3: red, green, blue). **Expect** all but a
-# square photograph to lose something, up to a third.
+# Five photographs as they come from disk, and what the recipe makes of them. `prepare` is the project's function for
+# it; it takes an image of the library Pillow, the wanted side and the number of channels (3: red, green, blue).
+# **Expect** all but a square photograph to lose something, up to a third.
 
 # %%
 pictures = {name: Image.open(tools.ROOT / "datasets" / "photos" / f"{name}.jpg").convert("RGB") for name in NAMES}
@@ -59,22 +59,24 @@ for (name, picture), above, below in zip(pictures.items(), *rows):
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
 show(figure, "**Figure 1.1.** Above: the photographs, with the square that § 2 keeps (dashed). Below: that square, at 256×256 pixels. The "
-             f"cut takes both ends of the longer side. Photographs, from the left: {'. '.join(credits)}.")
+             f"cut takes both ends of the longer side. Photographs, from the left: {'. '.join(credits)}.", dpi=110)
 
 # %% [markdown]
 # ## What the cut costs
 #
-# Call the longer side $\ell$ and the shorter $s$. The square keeps $s \cdot s$ of $\ell \cdot s$ pixels, so the lost share is
+# Call the longer side $\ell$ and the shorter $s$. The square keeps $s \cdot s$ of $\ell \cdot s$ pixels, so the lost
+# share is
 #
 # $$1 - \frac{s \cdot s}{\ell \cdot s} = 1 - \frac{s}{\ell} = 1 - \frac1r, \qquad r = \frac{\ell}{s} .$$
 #
-# A ratio of 3 : 2, the usual one of cameras, costs a third. ImageNet has a few files of more than 5 : 1: they lose more than
-# 80 %, and what the label names may lie outside. Its sizes run from 68 to 2400 pixels a side and beyond, so there is scaling up as
-# well as down: 68 pixels become 256 by a factor of 3.8, and nothing sharp comes of it.
+# A ratio of 3 : 2, the usual one of cameras, costs a third. ImageNet has a few files of more than 5 : 1: they lose
+# more than 80 %, and what the label names may lie outside. Its sizes run from 68 to 2400 pixels a side and beyond, so
+# there is scaling up as well as down: 68 pixels become 256 by a factor of 3.8, and nothing sharp comes of it.
 #
-# The alternative is to squash the whole photograph into a square, as Caffe's ImageNet recipe did. Nothing is lost, but shapes
-# change: by the ratio $r$, different in each photograph. To measure it, we draw a disc into a picture of the size of `coffee`.
-# **Expect** the cut to leave it round, and the squash to make it 1.5 times as high as it is wide.
+# The alternative is to squash the whole photograph into a square, as Caffe's ImageNet recipe did. Nothing is lost,
+# but shapes change: by the ratio $r$, different in each photograph. To measure it, we draw a disc into a picture of
+# the size of `coffee`. **Expect** the cut to leave it round, and the squash to make it 1.5 times as high as it is
+# wide.
 
 # %%
 width, height = pictures["coffee"].size
@@ -99,7 +101,7 @@ for axes, image, name in zip(panels, (squares["coffee"], pictures["coffee"].resi
     axes.axis("off")
 show(figure, "**Figure 1.2.** Left pair: the cut keeps the cup's shape and loses both ends of the table; squashing keeps the ends and makes "
              "the cup slim. Right pair: from 300 pixels the cat has hairs, from 68 it has a blur. "
-             f"Photographs: {credits[2]}; {credits[1]}.")
+             f"Photographs: {credits[2]}; {credits[1]}.", dpi=100)
 
 # %% [markdown]
 # ## Scale, then cut, or the other way round
@@ -121,10 +123,10 @@ def scale_then_cut(image, size):
 show_source(prepare)
 
 # %% [markdown]
-# The project's function cuts first and scales the square alone. (`draft` makes large JPEG files faster, and does nothing here.) For
-# a square photograph both do the same. For others, **expect** the naive square to lie a fraction of a pixel elsewhere: its
-# scaled picture has a whole number of pixels, and the square begins at a whole one of them. If `resize` is given the naive square's own
-# place, only rounding should be left: at most 1 grey level of 255.
+# The project's function cuts first and scales the square alone. (`draft` makes large JPEG files faster, and does
+# nothing here.) For a square photograph both do the same. For others, **expect** the naive square to lie a fraction
+# of a pixel elsewhere: its scaled picture has a whole number of pixels, and the square begins at a whole one of them.
+# If `resize` is given the naive square's own place, only rounding should be left: at most 1 grey level of 255.
 
 # %%
 apart, rounding, moved = {}, {}, {}
@@ -139,19 +141,19 @@ for name, picture in pictures.items():
           f"at the same place by {rounding[name]} at most")
 
 # %% [markdown]
-# So the two agree but for a shift of less than a pixel. § 4.1 will move the image by up to 31 pixels on purpose, so this
-# shift hardly matters; in grey levels it shows where edges are sharp.
+# So the two agree but for a shift of less than a pixel. § 4.1 will move the image by up to 31 pixels on purpose, so
+# this shift hardly matters; in grey levels it shows where edges are sharp.
 #
 # ## The filter
 #
-# The paper does not say how a new pixel is made of the old ones. It matters. The test picture for it is the zone plate:
-# rings that get finer outwards. With $r$ for the distance from the middle in pixels and $n$ for the side, the brightness is
-# $\cos(\pi r^2 / n)$; the phase grows by $2 \pi r / n$ per pixel, so there are $r / n$ rings per pixel, half a ring at the edge. We
-# shrink 512 pixels to 128. A ring needs two pixels to be seen, one light and one dark; so a quarter of the side can show rings only where there
-# were fewer than 1/8 per old pixel: for $r < 64$, which is 16 new pixels. Farther out, the only honest answer is even grey; we
-# measure between 40 and 60 new pixels from the middle.
-# **Expect** that of the filter that weighs all pixels that a new one covers, and rings out of nowhere (*aliasing*) from
-# one that takes the nearest, or the nearest four.
+# The paper does not say how a new pixel is made of the old ones. It matters. The test picture for it is the zone
+# plate: rings that get finer outwards. With $r$ for the distance from the middle in pixels and $n$ for the side, the
+# brightness is $\cos(\pi r^2 / n)$; the phase grows by $2 \pi r / n$ per pixel, so there are $r / n$ rings per pixel,
+# half a ring at the edge. We shrink 512 pixels to 128. A ring needs two pixels to be seen, one light and one dark; so
+# a quarter of the side can show rings only where there were fewer than 1/8 per old pixel: for $r < 64$, which is 16
+# new pixels. Farther out, the only honest answer is even grey; we measure between 40 and 60 new pixels from the
+# middle. **Expect** that of the filter that weighs all pixels that a new one covers, and rings out of nowhere
+# (*aliasing*) from one that takes the nearest, or the nearest four.
 
 # %%
 n = 512
@@ -178,15 +180,17 @@ show(figure, "**Figure 1.3.** A zone plate, and three ways to shrink it to 128×
 
 # %% [markdown]
 # Photographs of cloth, fences or tiles are zone plates in part, and a net would get to see the false rings. The name
-# "bilinear" alone does not say which filter it is: to some libraries it means the nearest four, to Pillow (and here) a triangle as wide
-# as the shrinking asks for. Whoever trains with one and tests with the other tests with other pictures.
+# "bilinear" alone does not say which filter it is: to some libraries it means the nearest four, to Pillow (and here)
+# a triangle as wide as the shrinking asks for. Whoever trains with one and tests with the other tests with other
+# pictures.
 #
 # ## Odd files
 #
-# Among 1.2 million files there are odd ones. ImageNet has a PNG with transparency that is called .JPEG, some two dozen files in CMYK (a printer's four
-# inks), about 2 % in grey, and some whose camera noted in the EXIF data that the picture should be turned. We make one of each,
-# and some broken ones, from a photograph, in memory. `decode` takes the bytes of a file; `reason` makes a sentence
-# of what it raises. **Expect** a square of three channels from each file that can be read, and a reason from the rest.
+# Among 1.2 million files there are odd ones. ImageNet has a PNG with transparency that is called .JPEG, some two
+# dozen files in CMYK (a printer's four inks), about 2 % in grey, and some whose camera noted in the EXIF data that
+# the picture should be turned. We make one of each, and some broken ones, from a photograph, in memory. `decode`
+# takes the bytes of a file; `reason` makes a sentence of what it raises. **Expect** a square of three channels from
+# each file that can be read, and a reason from the rest.
 
 # %%
 def saved(image, format, **options):
@@ -213,15 +217,16 @@ for name, raw in files.items():
         print(f"{name:17}left out: {reasons[name]}")
 
 # %% [markdown]
-# Grey becomes three equal channels. Transparency is dropped: the colours under it stay as stored. The turn is ignored, as in the
-# 2012 code, so such a picture lies on its side; whoever turns must turn in training and in testing. Files that cannot be
-# read are named and left out; `data.load` gives up if they are more than 1 % of all.
+# Grey becomes three equal channels. Transparency is dropped: the colours under it stay as stored. The turn is
+# ignored, as in the 2012 code, so such a picture lies on its side; whoever turns must turn in training and in
+# testing. Files that cannot be read are named and left out; `data.load` gives up if they are more than 1 % of all.
 #
 # ## The mean image
 #
-# Let $x_n$ be image $n$ of $N$ in the training set, an array of numbers from 0 to 255. The mean image is $m = \frac1N \sum_n x_n$, an
-# array of the same shape: one mean per pixel and channel. From here on we take Fashion-MNIST, whose images are 28×28 and grey.
-# **Expect** the plain loop and the project's function to agree within the rounding of 32 bits, in which the latter hands out its mean.
+# Let $x_n$ be image $n$ of $N$ in the training set, an array of numbers from 0 to 255. The mean image is $m = \frac1N
+# \sum_n x_n$, an array of the same shape: one mean per pixel and channel. From here on we take Fashion-MNIST, whose
+# images are 28×28 and grey. **Expect** the plain loop and the project's function to agree within the rounding of 32
+# bits, in which the latter hands out its mean.
 
 # %%
 dataset = data.load(DATA)
@@ -257,12 +262,13 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
 # %% [markdown]
 # ## Sums go wrong
 #
-# A mean is easy to get wrong, in two ways. First, pixels are bytes, and a sum kept in bytes starts anew at 256, without a
-# warning. Second, `float32` has 24 bits for its digits. Up to $2^{24} = 16{,}777{,}216$ it holds every whole number, beyond
-# only even ones, from $2^{25}$ on multiples of 4, from $2^{28}$ on multiples of 32. A sky at grey level 250 in 1.2 million images
-# sums to $3 \cdot 10^8 > 2^{28}$: there, adding 250 adds 256. **Expect** nonsense from bytes; a mean for the sky
-# well above 250 from `float32` when image is added to image, which is what `mean(axis=0)` does; and nothing wrong with our 8,000
-# images, whose sums stay below $2^{24}$. So the bug shows only when the data is large.
+# A mean is easy to get wrong, in two ways. First, pixels are bytes, and a sum kept in bytes starts anew at 256,
+# without a warning. Second, `float32` has 24 bits for its digits. Up to $2^{24} = 16{,}777{,}216$ it holds every
+# whole number, beyond only even ones, from $2^{25}$ on multiples of 4, from $2^{28}$ on multiples of 32. A sky at
+# grey level 250 in 1.2 million images sums to $3 \cdot 10^8 > 2^{28}$: there, adding 250 adds 256. **Expect**
+# nonsense from bytes; a mean for the sky well above 250 from `float32` when image is added to image, which is what
+# `mean(axis=0)` does; and nothing wrong with our 8,000 images, whose sums stay below $2^{24}$. So the bug shows only
+# when the data is large.
 
 # %%
 in_bytes = np.zeros(images.shape[1:], np.uint8)
@@ -280,10 +286,10 @@ print(f"float32, 1.2 million images: {sky_means[0]}, should be {sky_means[1]}")
 #
 # ## Which mean
 #
-# The mean must lie where the image lies: for a view cut out of the image, the mean is cut at the same place. The 2012 code
-# instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
-# channel (`kind="channel"`), which has no place. For the central view the first two are
-# the same; **expect** a corner view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in
+# The mean must lie where the image lies: for a view cut out of the image, the mean is cut at the same place. The 2012
+# code instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
+# channel (`kind="channel"`), which has no place. For the central view the first two are the same; **expect** a corner
+# view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in
 # Fashion-MNIST, where clothes are always in the middle, and next to nothing in pieces cut from photographs at random.
 
 # %%
@@ -306,17 +312,18 @@ print(f"random pieces of photographs: pixel means from the channel's: {piece_cha
       f"standard deviations of red, green, blue {pieces.std(axis=(0, 1, 2)).round(1)}")
 
 # %% [markdown]
-# Whole photographs lie between the two: the sky is above and the thing is in the middle, more often than not. Five of them
-# cannot say how much that is; a large folder in `DATA` can.
+# Whole photographs lie between the two: the sky is above and the thing is in the middle, more often than not. Five of
+# them cannot say how much that is; a large folder in `DATA` can.
 #
 # ## Why subtract it
 #
-# A neuron's output is $y = \sum_i x_i w_i + b$, with a weight $w_i$ for each pixel $x_i$. Let $L$ be the loss and $\delta = \partial L / \partial y$. By
-# the chain rule $\partial L / \partial w_i = x_i\, \delta$. Raw pixels are not negative, so from one image *all* weights of a
-# neuron get gradients of one sign, that of $\delta$: all go up or all go down. A weight that should go up while its neighbour
-# goes down has to wait for another image. Over a batch it adds up to $\sum_n x_{ni}\, \delta_n$, where the signs can differ.
-# **Expect** full agreement for one image with raw pixels (of
-# the weights that move: where the pixel is 0 none does), and about as many ups as downs with the mean subtracted; in a batch, much of the difference is evened out.
+# A neuron's output is $y = \sum_i x_i w_i + b$, with a weight $w_i$ for each pixel $x_i$. Let $L$ be the loss and
+# $\delta = \partial L / \partial y$. By the chain rule $\partial L / \partial w_i = x_i\, \delta$. Raw pixels are not
+# negative, so from one image *all* weights of a neuron get gradients of one sign, that of $\delta$: all go up or all
+# go down. A weight that should go up while its neighbour goes down has to wait for another image. Over a batch it
+# adds up to $\sum_n x_{ni}\, \delta_n$, where the signs can differ. **Expect** full agreement for one image with raw
+# pixels (of the weights that move: where the pixel is 0 none does), and about as many ups as downs with the mean
+# subtracted; in a batch, much of the difference is evened out.
 
 # %%
 x = images.reshape(len(images), -1).astype(np.float32)                      # (8000, 784)
@@ -333,27 +340,30 @@ for name, z in inputs.items():
     print(f"{name:19} gradients of the majority's sign: one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
 
 # %% [markdown]
-# That is the picture; now the number. Take the simplest loss, $L = \frac12 \langle (x^\top w - t)^2 \rangle$, where $t$ is what the neuron should say
-# and $\langle \cdot \rangle$ is the mean over the images. Its gradient is
+# That is the picture; now the number. Take the simplest loss, $L = \frac12 \langle (x^\top w - t)^2 \rangle$, where
+# $t$ is what the neuron should say and $\langle \cdot \rangle$ is the mean over the images. Its gradient is
 #
 # $$\frac{\partial L}{\partial w} = \langle x\, (x^\top w - t) \rangle = S w - \langle x\, t \rangle, \qquad S = \langle x\, x^\top \rangle .$$
 #
-# At the minimum $w^*$ this is 0, so $\langle x\,t \rangle = S w^*$ and the gradient is $S\,(w - w^*)$. A step of gradient descent, $w \leftarrow w - \varepsilon\, \partial L / \partial w$, makes
+# At the minimum $w^*$ this is 0, so $\langle x\,t \rangle = S w^*$ and the gradient is $S\,(w - w^*)$. A step of
+# gradient descent, $w \leftarrow w - \varepsilon\, \partial L / \partial w$, makes
 #
 # $$(w - w^*) \;\leftarrow\; (1 - \varepsilon S)\,(w - w^*) .$$
 #
-# $S$ is symmetric: it has eigenvectors at right angles, with eigenvalues $\lambda_i \ge 0$. Along eigenvector $i$ the distance is multiplied by $1 - \varepsilon \lambda_i$ in
-# each step. It shrinks only if $-1 < 1 - \varepsilon \lambda_i$. So
+# $S$ is symmetric: it has eigenvectors at right angles, with eigenvalues $\lambda_i \ge 0$. Along eigenvector $i$ the
+# distance is multiplied by $1 - \varepsilon \lambda_i$ in each step. It shrinks only if $-1 < 1 - \varepsilon
+# \lambda_i$. So
 #
 # $$\varepsilon < \frac{2}{\lambda_{\max}}, \qquad \text{and along the others} \quad 1 - \varepsilon \lambda_i > 1 - 2 \frac{\lambda_i}{\lambda_{\max}} :$$
 #
-# one large eigenvalue forbids large steps and makes all other directions slow. And the mean makes a large one. Write $x = m + c$, where $\langle c \rangle = 0$:
+# one large eigenvalue forbids large steps and makes all other directions slow. And the mean makes a large one. Write
+# $x = m + c$, where $\langle c \rangle = 0$:
 #
 # $$S = \langle (m + c)(m + c)^\top \rangle = m m^\top + m \langle c \rangle^\top + \langle c \rangle m^\top + \langle c\, c^\top \rangle = m m^\top + \mathrm{Cov} .$$
 #
-# The largest eigenvalue is the largest value of $u^\top S u$ over all $u$ of length 1. With $u = m / |m|$ it is at least $|m|^2$, and it is no
-# more than $|m|^2$ plus the largest of Cov. **Expect** the first to be several times as large for raw
-# pixels as for centred ones, and those far down the list to be the same.
+# The largest eigenvalue is the largest value of $u^\top S u$ over all $u$ of length 1. With $u = m / |m|$ it is at
+# least $|m|^2$, and it is no more than $|m|^2$ plus the largest of Cov. **Expect** the first to be several times as
+# large for raw pixels as for centred ones, and those far down the list to be the same.
 
 # %%
 spectra = {name: np.linalg.eigvalsh(z.T.astype(float) @ z / len(z))[::-1] for name, z in inputs.items()}
@@ -363,14 +373,15 @@ for name, values in spectra.items():
     print(f"{name:19} eigenvalues 1, 2, 3: {values[0]:.2e} {values[1]:.2e} {values[2]:.2e}; 100: {values[99]:.1e}; 2/λ_max = {2 / values[0]:.1e}")
 
 # %% [markdown]
-# Softmax and cross-entropy are not a square, but near any point a loss looks like one. For logits $z = W^\top x$ and $p = \mathrm{softmax}(z)$ the
-# second derivatives by $z$ are $\mathrm{diag}(p) - p p^\top$. At the start all $p_k = 1/10$, and this matrix has the largest eigenvalue $1/10$. So the
-# curvature is $\lambda_{\max} / 10$ there, and we expect $\varepsilon$ to be limited to about $20 / \lambda_{\max}$ in the first steps.
+# Softmax and cross-entropy are not a square, but near any point a loss looks like one. For logits $z = W^\top x$ and
+# $p = \mathrm{softmax}(z)$ the second derivatives by $z$ are $\mathrm{diag}(p) - p p^\top$. At the start all $p_k =
+# 1/10$, and this matrix has the largest eigenvalue $1/10$. So the curvature is $\lambda_{\max} / 10$ there, and we
+# expect $\varepsilon$ to be limited to about $20 / \lambda_{\max}$ in the first steps.
 #
-# Now measure: softmax regression (one `Linear`), gradient descent with all images of a set in each step, from zero weights: nothing
-# is random. Three sets of 1,000 images tell how much depends on the images; each way gets the best ε of the same list:
-# that with the lowest loss, as the mean of the last ten of 40 steps.
-# **Expect** the best ε to follow $20/\lambda_{\max}$, and the loss to fall faster the more of the mean is gone.
+# Now measure: softmax regression (one `Linear`), gradient descent with all images of a set in each step, from zero
+# weights: nothing is random. Three sets of 1,000 images tell how much depends on the images; each way gets the best ε
+# of the same list: that with the lowest loss, as the mean of the last ten of 40 steps. **Expect** the best ε to
+# follow $20/\lambda_{\max}$, and the loss to fall faster the more of the mean is gone.
 
 # %%
 def descend(z, labels, lr, steps=40):
@@ -414,18 +425,18 @@ show(figure, "**Figure 1.5.** Left: subtracting the mean takes down the first ei
              "the loss jumps about; with raw pixels that comes first.")
 
 # %% [markdown]
-# That is one layer, of which the theory holds. In a deep net each layer sees the outputs of the one before, and ReLUs make
-# those positive again; what the mean of the *input* does is a beginning. (LeCun, Bottou, Orr and Müller give this argument in
-# "Efficient BackProp", 1998; keeping the means of all layers in check is a later story.)
+# That is one layer, of which the theory holds. In a deep net each layer sees the outputs of the one before, and ReLUs
+# make those positive again; what the mean of the *input* does is a beginning. (LeCun, Bottou, Orr and Müller give
+# this argument in "Efficient BackProp", 1998; keeping the means of all layers in check is a later story.)
 #
 # ## Why only the mean
 #
 # **No standard deviation.** To divide each input by its standard deviation makes sense where inputs have different
-# units. Pixels have one unit. For ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224 and
-# 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. (Those of the pieces
-# above, from five photographs, are within a factor of 1.5.) To divide by nearly one number is a change of
-# ε (exercise 4). And per *pixel* it does harm where a pixel hardly ever changes. **Expect** that of the corners of
-# Fashion-MNIST: a stray grey level becomes the loudest input of all.
+# units. Pixels have one unit. For ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224
+# and 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. (Those of the pieces above, from five
+# photographs, are within a factor of 1.5.) To divide by nearly one number is a change of ε (exercise 4). And per
+# *pixel* it does harm where a pixel hardly ever changes. **Expect** that of the corners of Fashion-MNIST: a stray
+# grey level becomes the loudest input of all.
 
 # %%
 channel_std = np.array([0.229, 0.224, 0.225])                               # torchvision's, for ImageNet
@@ -438,12 +449,13 @@ print(f"after dividing, the largest input is {np.abs(divided).max():.0f}, at pix
       f"before, {np.abs(images - m).max() / images.std():.1f} standard deviations of all")
 
 # %% [markdown]
-# **No whitening.** The theory above seems to ask for more: if *all* eigenvalues were 1, every direction would learn at one
-# speed. Whitening does that: project on eigenvector $i$ of Cov and divide by $\sqrt{\lambda_i}$. But in photographs neighbouring pixels are
-# nearly equal: few directions (even areas, soft slopes) hold nearly all the variance, and the finest details next to none. Noise has the same
-# variance $\sigma^2$ in every direction, so after whitening it has $\sigma^2 / \lambda_i$: it is amplified most where there is least to see. We take patches of
-# 11×11 grey pixels of our photographs, and noise of $\sigma = 5$ grey levels, of 255. **Expect** the noise to be less than a tenth as
-# loud as the image before, and nearly as loud after.
+# **No whitening.** The theory above seems to ask for more: if *all* eigenvalues were 1, every direction would learn
+# at one speed. Whitening does that: project on eigenvector $i$ of Cov and divide by $\sqrt{\lambda_i}$. But in
+# photographs neighbouring pixels are nearly equal: few directions (even areas, soft slopes) hold nearly all the
+# variance, and the finest details next to none. Noise has the same variance $\sigma^2$ in every direction, so after
+# whitening it has $\sigma^2 / \lambda_i$: it is amplified most where there is least to see. We take patches of 11×11
+# grey pixels of our photographs, and noise of $\sigma = 5$ grey levels, of 255. **Expect** the noise to be less than
+# a tenth as loud as the image before, and nearly as loud after.
 
 # %%
 grey = {name: np.asarray(picture.convert("L"), float) for name, picture in pictures.items()}
@@ -464,7 +476,8 @@ print(f"eigenvalues {values[-1]:.0f} … {values[0]:.2f}; the first ten hold {va
 print(f"noise / image: {before:.1%} before, {after:.0%} after; the last direction is amplified {amplified:.0f} times as much as the first")
 
 # %% [markdown]
-# To see it, turn back after dividing ($V \Lambda^{-1/2} V^\top$, with the eigenvectors as columns of $V$): then the middle row of this matrix, as an 11×11 kernel, whitens a whole picture.
+# To see it, turn back after dividing ($V \Lambda^{-1/2} V^\top$, with the eigenvectors as columns of $V$): then the
+# middle row of this matrix, as an 11×11 kernel, whitens a whole picture.
 
 # %%
 kernel = (whiten @ vectors.T)[60].reshape(11, 11)                           # pixel 60 is the middle one
@@ -487,10 +500,11 @@ for axes, image, name in zip(panels[1:], (noisy, white, white_noisy), ("with noi
     axes.axis("off")
 show(figure, "**Figure 1.6.** Left: the variance of photographs along their 121 directions falls by orders of magnitude, in the end below that of a noise "
              "which is hard to see (second picture). Whitened, the cat is its finest lines (third); with the noise, much of what one sees is "
-             f"noise (fourth). Photograph: {credits[1]}.")
+             f"noise (fourth). Photograph: {credits[1]}.", dpi=100)
 
 # %% [markdown]
-# A net can build such a filter itself if it is of use. Subtracting the mean costs one subtraction and amplifies nothing.
+# A net can build such a filter itself if it is of use. Subtracting the mean costs one subtraction and amplifies
+# nothing.
 #
 # ## Exercises
 #
@@ -510,7 +524,8 @@ check([lost_share(w, h) for w, h in sizes], [0, 1 / 4, 1 / 4, 5 / 6],
        ([0, 7 / 16, 7 / 16, 35 / 36], "only the longer side is cut: 1/r, not 1/r²")])
 
 # %% [markdown]
-# **2.** A mean can be kept without a large sum: $m_n = m_{n-1} + (x_n - m_{n-1}) / n$, from $m_0 = 0$. Program it for images $(N, H, W, C)$ of bytes.
+# **2.** A mean can be kept without a large sum: $m_n = m_{n-1} + (x_n - m_{n-1}) / n$, from $m_0 = 0$. Program it for
+# images $(N, H, W, C)$ of bytes.
 
 # %% tags=["solution"]
 def running_mean(images):
@@ -527,8 +542,8 @@ check(running_mean(sample), sample.mean(0), [(sample.sum(0), "that is the sum"),
                                              (np.zeros((3, 4, 2)), "the mean is still zero")], tolerance=1e-9)
 
 # %% [markdown]
-# **3.** Subtracting the mean changes nothing that the net *could* compute. A `Linear` layer with `W` (inputs, outputs) and `b` gets $x - m$. Which bias $b'$ makes
-# the same outputs of the raw $x$?
+# **3.** Subtracting the mean changes nothing that the net *could* compute. A `Linear` layer with `W` (inputs,
+# outputs) and `b` gets $x - m$. Which bias $b'$ makes the same outputs of the raw $x$?
 
 # %% tags=["solution"]
 def folded_bias(W, b, m):
@@ -542,8 +557,9 @@ check(folded_bias(W, b, own_mean), b - own_mean @ W, [(b + own_mean @ W, "the si
                                                       (b, "that is the bias as it was: is m in it?")])
 
 # %% [markdown]
-# **4.** Now all inputs are divided by one number $s$, and the weights multiplied by $s$: the outputs are the same. Which ε' for the weights keeps them the
-# same through all steps of plain gradient descent, if ε did before? (How does the gradient of the new weights differ? How far should they go?)
+# **4.** Now all inputs are divided by one number $s$, and the weights multiplied by $s$: the outputs are the same.
+# Which ε' for the weights keeps them the same through all steps of plain gradient descent, if ε did before? (How does
+# the gradient of the new weights differ? How far should they go?)
 
 # %% tags=["solution"]
 def new_rate(lr, s):
@@ -557,9 +573,9 @@ check([new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
        ([0.0001, 50], "the other way round: smaller inputs make smaller gradients")])
 
 # %% [markdown]
-# **5.** With a convolution, exercise 3 works with one mean per channel, if there is no padding. With padding, the zeros around the image are
-# "mean" in one case and "black" in the other. An image has 10×12 pixels, the kernel 5×5, padding 2, stride 1. At how many of the 120
-# places of the output is the folded bias wrong?
+# **5.** With a convolution, exercise 3 works with one mean per channel, if there is no padding. With padding, the
+# zeros around the image are "mean" in one case and "black" in the other. An image has 10×12 pixels, the kernel 5×5,
+# padding 2, stride 1. At how many of the 120 places of the output is the folded bias wrong?
 
 # %% tags=["solution"]
 wrong_places = ...

@@ -2,16 +2,16 @@
 # # 08 The whole net
 #
 # **What the paper says.** Eight layers with weights: five convolutions, three fully connected layers, and a softmax
-# over 1000 classes (§ 3.5). Normalisation follows the first two convolutions, pooling follows both normalisations
-# and the fifth convolution, and a ReLU follows every layer but the last. Figure 2 of the paper gives sizes for all of it.
+# over 1000 classes (§ 3.5). Normalisation follows the first two convolutions, pooling follows both normalisations and
+# the fifth convolution, and a ReLU follows every layer but the last. Figure 2 of the paper gives sizes for all of it.
 # Memory and time set the limit to the size of the net (§ 1); where either is spent, the paper does not say.
 #
-# **The question.** What does each layer see, hold and cost? Which layers fill the memory, which take the time, and is it
-# the arithmetic that takes it?
+# **The question.** What does each layer see, hold and cost? Which layers fill the memory, which take the time, and is
+# it the arithmetic that takes it?
 #
 # You need chapters [03](03_convolution.ipynb), [05](05_local_response_normalisation.ipynb) and
-# [06](06_overlapping_pooling.ipynb) for the layers; [00](00_overview.ipynb) counts parameters and multiply-adds. About one
-# hour with the exercises. All chapters: [README](README.md).
+# [06](06_overlapping_pooling.ipynb) for the layers; [00](00_overview.ipynb) counts parameters and multiply-adds.
+# About one hour with the exercises. All chapters: [README](README.md).
 
 # %%
 import time
@@ -56,8 +56,8 @@ show(figure, "**Figure 8.1.** What every layer puts out for one image (line), an
 # %% [markdown]
 # ## The net as a formula
 #
-# Write $x_0$ for the image less the mean, $*$ for a convolution and $\rho(x) = \max(0, x)$. Normalisation and pooling are
-# called lrn and pool. Then the order of § 3.5 is
+# Write $x_0$ for the image less the mean, $*$ for a convolution and $\rho(x) = \max(0, x)$. Normalisation and pooling
+# are called lrn and pool. Then the order of § 3.5 is
 #
 # $$\begin{aligned}
 # x_1 &= \text{pool}(\text{lrn}(\rho(W_1 * x_0 + b_1))) & x_5 &= \text{pool}(\rho(W_5 * x_4 + b_5)) \\
@@ -66,8 +66,8 @@ show(figure, "**Figure 8.1.** What every layer puts out for one image (line), an
 # x_4 &= \rho(W_4 * x_3 + b_4) & p &= \text{softmax}(x_7 W_8 + b_8),
 # \end{aligned} \qquad \text{softmax}(z)_i = \frac{e^{z_i}}{\sum_j e^{z_j}}.$$
 #
-# (Before $W_6$, $x_5$ is written as one row of $6 \cdot 6 \cdot 256$ numbers. The halves are what dropout does at test time,
-# § 4.2.) **Expect** these lines to give the probabilities of `net.predict`.
+# (Before $W_6$, $x_5$ is written as one row of $6 \cdot 6 \cdot 256$ numbers. The halves are what dropout does at
+# test time, § 4.2.) **Expect** these lines to give the probabilities of `net.predict`.
 
 # %%
 picture, credit = photo("chelsea", 224)
@@ -94,14 +94,14 @@ show_source(Linear.forward)
 show_source(SoftmaxCrossEntropy)
 
 # %% [markdown]
-# The loss is $-\ln p$ of the right class, and its gradient for $z$ is $(p - \text{one-hot}) / N$ for $N$ images: chapter
-# [02](02_a_layer_and_its_gradient.ipynb) derives it. From there backward goes the formula in reverse.
+# The loss is $-\ln p$ of the right class, and its gradient for $z$ is $(p - \text{one-hot}) / N$ for $N$ images:
+# chapter [02](02_a_layer_and_its_gradient.ipynb) derives it. From there backward goes the formula in reverse.
 #
 # ## Shapes
 #
-# A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes
-# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else give
-# all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
+# A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes $\lfloor
+# (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else give all
+# shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
 
 # %%
 def naive_shape(layer, side, channels):
@@ -126,14 +126,14 @@ print("  ".join(f"{name} {naive[name]}" for name in ("conv1", "pool1", "pool2", 
 # ## What a unit sees
 #
 # One unit of a layer depends on a square of the image, its *receptive field*. Let $r$ be the side of that square, and
-# $j$ the distance (in pixels of the image) between the squares of two neighbouring units. For the image itself
-# $r = j = 1$. A unit of the next layer sees a window of $z$ units. The first of them sees $r$ pixels, each of the $z - 1$
+# $j$ the distance (in pixels of the image) between the squares of two neighbouring units. For the image itself $r = j
+# = 1$. A unit of the next layer sees a window of $z$ units. The first of them sees $r$ pixels, each of the $z - 1$
 # others reaches $j$ pixels farther. And two neighbours in the new layer are $s$ units apart, each worth $j$ pixels:
 #
 # $$r \leftarrow r + (z - 1)\,j, \qquad j \leftarrow s\,j.$$
 #
-# The square of unit 0 begins at pixel $o$, which is 0 in the image; $a$ zeros before the map shift it:
-# $o \leftarrow o - a\,j$, with the old $j$. **Expect** 11 pixels for conv1 and 195 for pool5.
+# The square of unit 0 begins at pixel $o$, which is 0 in the image; $a$ zeros before the map shift it: $o \leftarrow
+# o - a\,j$, with the old $j$. **Expect** 11 pixels for conv1 and 195 for pool5.
 
 # %%
 windows = {name: (layer.size, layer.stride, getattr(layer, "before", 0)) for name, layer in layers.items()
@@ -145,10 +145,10 @@ for name, (z, s, a) in windows.items():
     print(f"{name}: z = {z:2}, s = {s}: sees {r:3} pixels; neighbours are {j:2} apart; the first begins at {o}")
 
 # %% [markdown]
-# To test that, and to see how often a pixel is used, put a convolution with one kernel of ones in the
-# place of every layer with windows. Then a gradient of 1 in one unit of pool5 comes back to each pixel as the number
-# of paths that lead from the pixel to the unit. **Expect** a square of 195 pixels and zeros outside; and more paths
-# from its middle.
+# To test that, and to see how often a pixel is used, put a convolution with one kernel of ones in the place of every
+# layer with windows. Then a gradient of 1 in one unit of pool5 comes back to each pixel as the number of paths that
+# lead from the pixel to the unit. **Expect** a square of 195 pixels and zeros outside; and more paths from its
+# middle.
 
 # %%
 chain = []
@@ -189,21 +189,21 @@ figure.colorbar(shown, ax=panels[1], shrink=0.8, label="share of the most")
 for axes in panels:
     axes.set(xlabel="pixel", ylabel="pixel")
 show(figure, f"**Figure 8.2.** Left: the squares that one unit of each layer sees (the two smallest are conv1's 11 and pool1's "
-             f"19 pixels). Right: how many paths lead from each pixel to that unit of pool5 (dashed: the middle quarter). "
+             f"19 pixels; that of pool5 is unit (2, 2)'s, off the centre). Right: how many paths lead from each pixel to that unit of pool5 (dashed: the middle quarter). "
              f"The field has sharp edges, but it is used mostly in its middle. {credit}")
 
 # %% [markdown]
-# Luo and others ("Understanding the effective receptive field", 2016) noticed that: the field that counts is smaller
-# than the one that is reckoned. Of the 36 places of pool5 only (2, 2) has its whole square inside the image; that of
-# (0, 0) begins 64 pixels outside and ends at pixel 130, with zeros in place of what is missing. fc6 is the first
-# layer that sees all of the image.
+# Luo and others ("Understanding the effective receptive field", 2016) noticed that: the part of the field that counts
+# is smaller than the field computed above. Of the 36 places of pool5 only (2, 2) has its whole square inside the
+# image; that of (0, 0) begins 64 pixels outside and ends at pixel 130, with zeros in place of what is missing. fc6 is
+# the first layer that sees all of the image.
 #
 # ## Memory
 #
 # Training keeps three numbers for each parameter: itself, its velocity and its gradient. And forward keeps for
 # backward what the layers ask for. We let one image through and look at the caches. An array that two layers keep
-# (ReLU's output is also the next layer's input) counts once, and the image not at all. **Expect** that per layer, and
-# in all what `net.memory` says.
+# (ReLU's output is also the next layer's input) counts once, and the image not at all. **Expect** a number for each
+# layer, and in all as many bytes as `net.memory` says.
 
 # %%
 x, kept, known = image, {}, {id(image)}
@@ -212,7 +212,7 @@ for name, layer in layers.items():
         x, cache = layer.forward(x)
         kept[name] = sum(size for key, size in arrays_in(cache).items() if key not in known)
         known |= arrays_in(cache).keys()
-        caches.append(cache)                                                # else a number could be given out twice
+        caches.append(cache)                                                # keep it alive: Python may give the id of a freed array to a new one
 ledger = net.memory(128)[0]
 print("bytes per image:", {name: size for name, size in kept.items() if size})
 print(f"128 images {128 * sum(kept.values()):,} bytes; net.memory says {ledger['kept for backward']:,}")
@@ -246,8 +246,8 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
              "connected layers for weights, most of all fc6.")
 
 # %% [markdown]
-# The batch size moves the one kind and not the other. Prediction needs neither velocities nor gradients, nor any
-# cache: two maps at a time, and the weights.
+# The batch size changes what the maps take, and not what the parameters take. Prediction needs neither velocities nor
+# gradients, nor any cache: two maps at a time, and the weights.
 #
 # ## Time
 #
@@ -325,8 +325,8 @@ show(figure, "**Figure 8.4.** A training step of 16 images, forward and backward
 # *is* a matrix product in this program, with a band matrix of which at most 5 numbers in a row are not zero. That is
 # not counted here: it is the price of the method, not of the formula.)
 #
-# And the update? `SGD.step` takes no notice of the batch size. **Expect** a time that matters for 16 images, and
-# that would be an eighth of that share for 128.
+# And the update? `SGD.step` takes no notice of the batch size. **Expect** a time that matters for 16 images, and that
+# would be an eighth of that share for 128.
 
 # %%
 gradients = net.loss_and_gradients(batch[:1], labels[:1])[1]
@@ -338,10 +338,10 @@ print(f"the update {1e3 * update:.0f} ms: {update / whole:.0%} of the rest for 1
 # ## How fast could it be?
 #
 # A layer can be slow for two reasons: the processor has to compute much, or it waits for memory. The *roofline* model
-# (Williams, Waterman and Patterson, 2009) puts both into one picture. It needs two numbers of the machine: the multiply-adds
-# a second of a large matrix product (its peak $\pi$), and the bytes a second that come from memory when every number is
-# used once (its bandwidth $\sigma$). We measure both, on one core: a product of 1024×1024 matrices; and the
-# sum of the squares of an array, fc6's weights.
+# (Williams, Waterman and Patterson, 2009) puts both into one picture. It needs two numbers of the machine: the
+# multiply-adds a second of a large matrix product (its peak $\pi$), and the bytes a second that come from memory when
+# every number is used once (its bandwidth $\sigma$). We measure both, on one core: a product of 1024×1024 matrices;
+# and the sum of the squares of an array, fc6's weights.
 
 # %%
 square, long = rng.standard_normal((1024, 1024), np.float32), layers["fc6"].params["W"].reshape(-1)
@@ -354,9 +354,9 @@ print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth 
       f"{ridge:.1f} multiply-adds in the time of one byte")
 
 # %% [markdown]
-# The last quotient is what counts. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights and its
-# input once, write its output once. Its *intensity* is $I = A / B$. The arithmetic takes $A / \pi$ seconds or more, the
-# bytes $B / \sigma$ or more. So its rate $A / t$ is at most
+# The last quotient is what counts. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights
+# and its input once, write its output once. Its *intensity* is $I = A / B$. The arithmetic takes $A / \pi$ seconds or
+# more, the bytes $B / \sigma$ or more. So its rate $A / t$ is at most
 #
 # $$\frac{A}{\max(A/\pi,\; B/\sigma)} = \min\left(\pi,\; \sigma\,\frac{A}{B}\right) = \min(\pi,\; \sigma I).$$
 #
@@ -368,9 +368,9 @@ print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth 
 #
 # $$I = \frac{N F G}{4\,(F G + N F + N G)} \approx \frac{N}{4}$$
 #
-# multiply-adds a byte (or $N/2$, if a multiply-add counts as two operations). A **convolution** uses each weight at every
-# position of every image, so its intensity is large even for one image. **Expect** $1/4$ for fc6 with one image,
-# and for the convolutions, even with one or four images at a time, more than the ridge $\pi / \sigma$.
+# multiply-adds a byte (or $N/2$, if a multiply-add counts as two operations). A **convolution** uses each weight at
+# every position of every image, so its intensity is large even for one image. **Expect** $1/4$ for fc6 with one
+# image, and for the convolutions, even with one or four images at a time, more than the ridge $\pi / \sigma$.
 
 # %%
 def intensity(name, count):
@@ -405,7 +405,7 @@ for name in points:
 for name, y in zip(sorted(stages[:5], key=lambda name: points[name][1]), np.geomspace(0.15, 0.8, 5) * peak / 1e9):
     axes.annotate(name, (points[name][0], points[name][1] / 1e9), (330, y), fontsize=8, va="center",
                   arrowprops=dict(arrowstyle="-", lw=0.6, color="0.4", shrinkB=3))
-axes.set(xscale="log", yscale="log", xlabel="intensity I, multiply-adds per byte moved at least once",
+axes.set(xscale="log", yscale="log", xlabel="intensity I: multiply-adds per byte that has to be moved",
          ylabel="billion multiply-adds a second")
 axes.set_yticks([0.5, 1, 2, 5, 10, 20, 50, 100, 200], ["0.5", "1", "2", "5", "10", "20", "50", "100", "200"])
 axes.set_ylim(0.08 * bandwidth / 1e9, 1.6 * peak / 1e9)
@@ -417,10 +417,10 @@ show(figure, "**Figure 8.5.** Roofline of one core of the machine that ran this 
              "the arithmetic is the limit. Convolutions are always at the right.")
 
 # %% [markdown]
-# What most layers lack to their roof is copying (im2col), biases that are added, and the shape of the products: a
-# matrix library first copies its operands into blocks that suit it, which the weights of fc6 hardly repay with 16
-# images. What the layers *without* multiply-adds do is seen better as bytes a second: what comes in and goes out, divided
-# by the time. **Expect** ReLU to be well ahead of LRN.
+# What keeps most layers below their roof is the copying (im2col), the adding of biases, and the shape of the
+# products: a matrix library first copies its operands into blocks that suit it, which the weights of fc6 hardly repay
+# with 16 images. What the layers *without* multiply-adds do is seen better as bytes a second: what comes in and goes
+# out, divided by the time. **Expect** ReLU to be well ahead of LRN.
 
 # %%
 moved, before = {}, image.size
@@ -451,17 +451,17 @@ axes.plot(np.array(list(speeds)) / 2**20, np.array(list(speeds.values())) / 1e9,
 for n in (1, 4, 16, 64):
     size = n * 4 * out["conv1"] / 2**20
     axes.axvline(size, color="0.5", ls=":", marker="", lw=1.2)
-    axes.text(size * 1.06, 0.98, f"{n}", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
+    axes.text(size * 1.06, 0.98, f"{n} im.", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
 axes.set(xscale="log", xlabel="array, MiB", ylabel="GB a second", ylim=(0, None))
-axes.legend(loc="lower left")
+axes.legend(loc="center right", bbox_to_anchor=(1, 0.72))
 show(figure, "**Figure 8.6.** How fast one core reads an array that it has just read, by the array's size. Dotted: the size of "
              "conv1's output for 1, 4, 16 and 64 images. The larger the piece, the slower its numbers come.")
 
 # %% [markdown]
 # ## Batch size
 #
-# The slope of the roofline is a prediction: time per image in the fully connected part falls nearly as $1/N$
-# at first, while that of the convolutions hardly changes. `Profile` times a network's stages (the layers between two
+# The slope of the roofline is a prediction: time per image in the fully connected part falls steeply, at best as
+# $1/N$, while that of the convolutions hardly changes. `Profile` times a network's stages (the layers between two
 # exchanges; there is nothing to exchange here, but the cuts are the same). **Expect** that in a training step.
 
 # %%
@@ -499,11 +499,11 @@ show(figure, "**Figure 8.7.** Time per image of a training step, by batch size. 
 # %% [markdown]
 # ## Small pieces
 #
-# If convolutions need no large batch, then a batch may as well go through them a few images at a time, so that maps and
-# columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network does, with
-# `micro_batch` images at a time, or, if not told, such that the largest map of a piece has about `PIECE` numbers. Nothing
-# changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage, whose maps are the largest, to gain
-# nothing from larger pieces, and rather to lose.
+# If convolutions need no large batch, then a batch may as well go through them a few images at a time, so that maps
+# and columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network
+# does, with `micro_batch` images at a time, or, if not told, such that the largest map of a piece has about `PIECE`
+# numbers. Nothing changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage,
+# whose maps are the largest, to gain nothing from larger pieces, and rather to lose.
 
 # %%
 first_stage, second_stage = [str(stage) for stage in net.stages[:2]]
@@ -525,13 +525,13 @@ parts_difference = max(np.abs(in_parts[n] - together[n]).max() / np.abs(together
 print(f"gradients of 6 images at once and in three parts: largest relative difference {parts_difference:.0e}")
 
 # %% [markdown]
-# (On other processors, with other caches, the best size differs. With several threads there is a second reason: pieces
-# are what the threads share out.)
+# (On other processors, with other caches, the best size differs. With several threads there is a second reason:
+# pieces are what the threads share out.)
 #
 # ## Exercises
 #
-# **1.** The receptive field: from pairs $(z, s)$ of window and stride, first layer first, the side of the square that one
-# unit of the last one sees.
+# **1.** The receptive field: write a function that takes pairs $(z, s)$ of window and stride, first layer first, and
+# returns the side of the square that one unit of the last layer sees.
 
 # %% tags=["solution"]
 def receptive_field(pairs):
@@ -550,8 +550,8 @@ check([receptive_field(alexnet_pairs), receptive_field(cifar)], [195, 19],
        ([34, 16], "that is the sum of the windows")])
 
 # %% [markdown]
-# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$, $G = 4096$)
-# bound by arithmetic? Use the exact intensity.
+# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$, $G =
+# 4096$) bound by arithmetic? Use the exact intensity.
 
 # %% tags=["solution"]
 images_needed = ...
@@ -609,14 +609,14 @@ assert 0.6 < quarter and -64 + 194 == 130
 assert [p for p in range(6) if -64 + 32 * p >= 0 and -64 + 32 * p + 195 <= 224] == [2]
 assert 128 * all_maps == ledger["kept for backward"] and all_parameters == 3 * ledger["weights"]
 assert per_image["conv1"] + per_image["conv2"] > 0.75 * all_maps and per_parameter["fc6"] > all_parameters / 2
-assert 0.5 < covered <= 1 and convolutions > 0.4 and without_work > 0.05
+assert 0.7 < covered <= 1.02 and convolutions > 0.45 and without_work > 0.05
 assert update < whole
 assert abs(intensity("fc6", 1) - 0.25) < 0.01 and abs(intensity("fc6", 16) / 4 - 1) < 0.05
 assert all(intensity(name, n) > ridge for name, n in sizes.items()) and [usual[first_stage], usual[second_stage]] == [16, 4]
 assert moved["relu1"] > 2 * moved["norm1"] and moved["relu2"] > 2 * moved["norm2"]
 assert all(rate < 3 * min(peak, bandwidth * i) for i, rate in points.values() if i > 1)
 assert points["fc6, N = 128"][1] > 2 * points["fc6, N = 1"][1]
-assert max(speeds.values()) > 1.2 * speeds[max(speeds)]
+assert max(speeds.values()) > speeds[max(speeds)]
 assert per_batch[1][1] > 3 * per_batch[32][1] and per_batch[1][0] < 5 * per_batch[32][0]
 assert pieces[32][first_stage] > 0.6 * pieces[4][first_stage] and parts_difference < 1e-3
 print("All of it holds.")

@@ -1,20 +1,20 @@
 # %% [markdown]
 # # 10 Dropout
 #
-# **What the paper says.** The surest way to lower the error is to average many nets, but nets as large as this take days to
-# train. Dropout is a cheap substitute: in training, the output of every hidden neuron is set to zero with probability 0.5, anew
-# for every image. So each image trains another net, and all these nets share their weights. A neuron cannot rely on
-# certain others being there, and has to learn something that is useful along with many different sets of them. At
-# test time all neurons work, and their outputs are multiplied by 0.5, which is to approximate the geometric mean
-# of the nets' predictions. It is used in the first two fully connected layers; without it the net overfits badly, and
-# with it, learning takes about twice as many iterations (§ 4.2).
+# **What the paper says.** The surest way to lower the error is to average many nets, but nets as large as this take
+# days to train. Dropout is a cheap substitute: in training, the output of every hidden neuron is set to zero with
+# probability 0.5, anew for every image. So each image trains another net, and all these nets share their weights. A
+# neuron cannot rely on certain others being there, and has to learn something that is useful along with many
+# different sets of them. At test time all neurons work, and their outputs are multiplied by 0.5, which is to
+# approximate the geometric mean of the nets' predictions. It is used in the first two fully connected layers; without
+# it the net overfits badly, and with it, learning takes about twice as many iterations (§ 4.2).
 #
-# **The question.** What does halving the outputs have to do with a mean over nets: when is it exact, when only
-# near? Most programs today scale in training instead: is that the same? And does dropout do, on a net small enough
-# to train here, what the paper says?
+# **The question.** What does halving the outputs have to do with a mean over nets: when is it exact, when only near?
+# Most programs today scale in training instead: is that the same? And does dropout do, on a net small enough to train
+# here, what the paper says?
 #
-# You need chapter [02](02_a_layer_and_its_gradient.ipynb). About one hour with the exercises.
-# All chapters: [README](README.md).
+# You need chapter [02](02_a_layer_and_its_gradient.ipynb). About one hour with the exercises. All chapters:
+# [README](README.md).
 
 # %%
 import inspect
@@ -34,7 +34,8 @@ rng = np.random.default_rng(10)
 # %% [markdown]
 # ## A picture first
 #
-# Take one image and a fully connected layer of 256 neurons with random weights, then ReLU. Drop half of the outputs, three times.
+# Take one image and a fully connected layer of 256 neurons with random weights, then ReLU. Drop half of the outputs,
+# three times.
 
 # %%
 pictures = data.load(DATA)
@@ -63,8 +64,8 @@ show(figure, "**Figure 10.1.** Above: the outputs of 256 neurons for one image (
 # %% [markdown]
 # ## The formula
 #
-# Call $x_i$ the output of neuron $i$ of $F$, and $r$ the rate, 0.5 in the paper. Draw a mask: numbers $m_i$ that are 0 with
-# probability $r$ and 1 with probability $1 - r$, each for itself. Then
+# Call $x_i$ the output of neuron $i$ of $F$, and $r$ the rate, 0.5 in the paper. Draw a mask: numbers $m_i$ that are
+# 0 with probability $r$ and 1 with probability $1 - r$, independently of each other. Then
 #
 # $$y_i = m_i\, x_i \quad\text{in training}, \qquad y_i = (1 - r)\, x_i \quad\text{at test time.}$$
 #
@@ -80,8 +81,8 @@ def dropout(x, rate, rng):
     return y, mask
 
 # %% [markdown]
-# The loops and the project's layer cannot be compared with masks that each draws for itself. Given the same mask they can:
-# `Drawn` stands in for the random generator and hands out a number below the rate where the layer has dropped.
+# The loops and the project's layer cannot be compared with masks that each draws for itself. Given the same mask they
+# can: `Drawn` stands in for the random generator and hands out a number below the rate where the layer has dropped.
 # **Expect** exactly the same numbers.
 
 # %%
@@ -102,8 +103,8 @@ print(f"training: {loops_equal}, test: {test_equal}")
 show_source(Dropout.forward)
 
 # %% [markdown]
-# `bits` is a generator of random bits; a neuron is kept if its 32 bits, read as a whole number, are at least $r \cdot 2^{32}$.
-# (The lines under `if cuda` are for GPUs.)
+# `bits` is a generator of random bits; a neuron is kept if its 32 bits, read as a whole number, are at least $r \cdot
+# 2^{32}$. (The lines under `if cuda` are for GPUs.)
 #
 # ## The gradient
 #
@@ -112,8 +113,8 @@ show_source(Dropout.forward)
 # gets no gradient, so this image teaches it nothing: not its incoming weights, nor its outgoing ones.
 #
 # "Once it is drawn" is where it goes wrong in practice: backward must use the *same* mask. To check by finite
-# differences, forward must draw it again for every difference: `key` sees to that. **Expect** the layer to pass,
-# and one whose backward draws anew to fail.
+# differences, forward must draw it again for every difference: `key` sees to that. **Expect** the layer to pass, and
+# one whose backward draws anew to fail.
 
 # %%
 show_source(Dropout.backward)
@@ -136,9 +137,9 @@ print(f"the layer: largest relative error {gradient_error:.0e}\nwith a new mask:
 #
 # The usual way is to take the next numbers of one generator. Then a resumed run needs the generator's state, and a
 # net on two cards draws other masks than the same net on one. Here a mask follows from what it is for: the key is
-# (seed, step, name of the layer, first image), and nothing needs saving. A layer spread over towers draws the mask of the whole layer
-# in each tower and takes its own columns (`part=(t, T)`). **Expect** the same key to give the same mask, another step or layer
-# another one, and the shares of two towers to be the halves of the one tower's mask.
+# (seed, step, name of the layer, first image), and nothing needs saving. A layer spread over towers draws the mask of
+# the whole layer in each tower and takes its own columns (`part=(t, T)`). **Expect** the same key to give the same
+# mask, another step or layer another one, and the shares of two towers to be the halves of the one tower's mask.
 
 # %%
 def draw(*key, part=(0, 1), neurons=8):
@@ -155,19 +156,19 @@ print(f"again: {again}; differing: step {others[0]:.0%}, layer {others[1]:.0%}, 
 # %% [markdown]
 # ## Why times one half
 #
-# What does the next layer see? One of its neurons computes $z = \sum_i w_i m_i x_i + b$. As $m_i$ is 1 with probability $1 - r$ and
-# else 0, its mean is $E[m_i] = 1 - r$. A mean of a sum is the sum of the means:
+# What does the next layer see? One of its neurons computes $z = \sum_i w_i m_i x_i + b$. As $m_i$ is 1 with
+# probability $1 - r$ and else 0, its mean is $E[m_i] = 1 - r$. A mean of a sum is the sum of the means:
 #
 # $$E[z] = \sum_i w_i\, E[m_i]\, x_i + b = (1 - r) \sum_i w_i x_i + b.$$
 #
-# That is what the neuron gets at test time if all outputs are multiplied by $1 - r$. Around this mean, training
-# makes noise. Since $m_i^2 = m_i$, the variance of $m_i$ is $E[m_i^2] - E[m_i]^2 = (1 - r) - (1 - r)^2 = r(1 - r)$; variances of
-# independent terms add up, and a factor comes out squared:
+# That is what the neuron gets at test time if all outputs are multiplied by $1 - r$. Around this mean, training makes
+# noise. Since $m_i^2 = m_i$, the variance of $m_i$ is $E[m_i^2] - E[m_i]^2 = (1 - r) - (1 - r)^2 = r(1 - r)$;
+# variances of independent terms add up, and a factor comes out squared:
 #
 # $$\mathrm{Var}[z] = r\,(1 - r) \sum_i w_i^2 x_i^2 .$$
 #
-# We take a neuron that answers to this image: more of its weights are positive than negative. **Expect** 20,000 masks to
-# give both numbers within a few per cent, and the value without the factor to lie far outside.
+# We take a neuron that answers to this image: more of its weights are positive than negative. **Expect** 20,000 masks
+# to give both numbers within a few per cent, and the value without the factor to lie far outside.
 
 # %%
 w, b = rng.normal(0.05, 0.1, 256), -0.5
@@ -188,29 +189,30 @@ axes.axvline(expected[0], color=BLACK, label="test time, × 0.5")
 axes.axvline(total + b, color=ORANGE, ls="--", label="test time, × 0.5 forgotten")
 axes.set(xlabel="z, what a neuron of the next layer gets", ylabel="density")
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-show(figure, "**Figure 10.2.** What one neuron behind 256 dropped ones sees in training, over 20,000 masks. Halving the outputs puts "
+show(figure, "**Figure 10.2.** What one neuron sees in training behind 256 neurons with dropout, over 20,000 masks. Halving the outputs puts "
              "the test value in the middle of what it has learned with; without that it is given what it has hardly ever met.")
 
 # %% [markdown]
 # ## A mean over 2^F nets
 #
 # A layer of $F$ neurons has $2^F$ masks, each of them a net of its own. The paper says that halving approximates the
-# *geometric mean* of their predictions. Let the dropped features go straight into the softmax, and call $z^m_k$ the input of
-# class $k$ under mask $m$, so that its probability is $p^m_k = e^{z^m_k} / \sum_c e^{z^m_c}$. With $r = \frac12$ all masks
-# are equally likely. The geometric mean is the $2^F$-th root of the product; its logarithm is a mean of logarithms:
+# *geometric mean* of their predictions. Let the dropped features go straight into the softmax, and call $z^m_k$ the
+# input of class $k$ under mask $m$, so that its probability is $p^m_k = e^{z^m_k} / \sum_c e^{z^m_c}$. With $r =
+# \frac12$ all masks are equally likely. The geometric mean is the $2^F$-th root of the product; its logarithm is a
+# mean of logarithms:
 #
 # $$\log g_k = \frac{1}{2^F} \sum_m \log p^m_k = \frac{1}{2^F} \sum_m z^m_k \;-\; \frac{1}{2^F} \sum_m \log \sum_c e^{z^m_c}.$$
 #
-# The last term is the same for all classes $k$: call it $c$. The first is the mean of $z_k$ over all masks, which we have just
-# found: $\frac12 \sum_i w_{ik} x_i + b_k = \tilde z_k$, the input with halved features. So $g_k = e^{-c}\, e^{\tilde z_k}$. The $g_k$ need not
-# sum to 1; divide by their sum, and $e^{-c}$ cancels:
+# The last term is the same for all classes $k$: call it $a$. The first is the mean of $z_k$ over all masks, which we
+# have just found: $\frac12 \sum_i w_{ik} x_i + b_k = \tilde z_k$, the input with halved features. So $g_k = e^{-a}\,
+# e^{\tilde z_k}$. The $g_k$ need not sum to 1; divide by their sum, and $e^{-a}$ cancels:
 #
 # $$\frac{g_k}{\sum_c g_c} = \frac{e^{\tilde z_k}}{\sum_c e^{\tilde z_c}} .$$
 #
-# One pass with halved features is *exactly* the normalised geometric mean of all $2^F$ nets, whatever the weights. We try it
-# with $F = 10$: 1024 masks, three classes. **Expect** equality within rounding for the geometric mean, and differences for
-# the arithmetic mean. And through one more layer, with a ReLU between, differences for both: behind a ReLU the mean of the
-# outputs is not the output of the mean.
+# One pass with halved features is *exactly* the normalised geometric mean of all $2^F$ nets, whatever the weights. We
+# try it with $F = 10$: 1024 masks, three classes. **Expect** equality within rounding for the geometric mean, and
+# differences for the arithmetic mean. And through one more layer, with a ReLU between, differences for both: behind a
+# ReLU the mean of the outputs is not the output of the mean.
 
 # %%
 all_masks = np.arange(1024)[:, None] >> np.arange(10) & 1           # (1024, 10)
@@ -255,10 +257,10 @@ show(figure, "**Figure 10.3.** The mean prediction of all 1024 nets against the 
 # %% [markdown]
 # ## Where it stands, and how many nets it is
 #
-# In the net dropout follows the ReLUs of fc6 and fc7. Two masks are drawn for each image and step, of 4096
-# neurons each. **Expect** $2^{8192}$ pairs of masks, a number of 2,467 digits. Training sees 90 times 1.2 million images, each with
-# new masks: about a hundred million nets, nothing in comparison. Nearly all nets of this ensemble never see an image: they learn
-# because they share the weights of those that do.
+# In the net dropout follows the ReLUs of fc6 and fc7. Two masks are drawn for each image and step, of 4096 neurons
+# each. **Expect** $2^{8192}$ pairs of masks, a number of 2,467 digits. Training sees 90 times 1.2 million images,
+# each with new masks: about a hundred million nets, nothing in comparison. Nearly all nets of this ensemble never see
+# an image: they learn because they share the weights of those that do.
 
 # %%
 rows = summary(AlexNet(init=None))
@@ -272,8 +274,8 @@ print(f"{neurons} neurons can be dropped: 2^{neurons} has {digits:,} digits; net
 # ## A net that overfits and one that does not
 #
 # We take 1,000 images, so few that a net can learn them by heart, and a net of fully connected layers only, two of
-# them hidden with 256 neurons each: the paper's fc6, fc7 and fc8 in small. Weights are drawn for ReLUs (`"he"`, chapter
-# [11](11_learning.ipynb)), and there is no weight decay, so that nothing else holds the net back.
+# them hidden with 256 neurons each: the paper's fc6, fc7 and fc8 in small. Weights are drawn for ReLUs (`"he"`,
+# chapter [11](11_learning.ipynb)), and there is no weight decay, so that nothing else holds the net back.
 
 # %%
 images_test, labels_test = pictures.test.images[:2000], pictures.test.labels[:2000]
@@ -298,9 +300,9 @@ def loss_and_error(p, labels):
     return -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).mean(), (p.argmax(1) != labels).mean()
 
 # %% [markdown]
-# The loop is the shortest there is: batches of 50 in random order, ε = 0.01, momentum 0.9. After every epoch we measure loss
-# and error on the training and on 2,000 test images, *without* dropping anything, so that all nets are measured alike. Three seeds each.
-# Along with the paper's form we train the inverted one, which comes next.
+# The loop is the shortest there is: batches of 50 in random order, ε = 0.01, momentum 0.9. After every epoch we
+# measure loss and error on the training and on 2,000 test images, *without* dropping anything, so that all nets are
+# measured alike. Three seeds each. Along with the paper's form we train the inverted one, which comes next.
 
 # %%
 def train(form, seed, epochs=40):
@@ -323,8 +325,9 @@ for form in ("none", "paper", "inverted"):
     curves[form] = np.array([history for _, history in runs])               # (3, 40, 4)
 
 # %% [markdown]
-# **Expect** the net without dropout to bring its training error to 0 and its test loss first down, then up: it grows ever surer of
-# itself, while its test error stays nearly where it was. With dropout: a much smaller gap between training and test loss.
+# **Expect** the net without dropout to bring its training error to 0 and its test loss first down, then up: it grows
+# ever surer of itself, while its test error stays nearly where it was. With dropout: about half of that gap between
+# training and test loss.
 
 # %%
 final = {form: runs[:, -1].mean(0) for form, runs in curves.items()}
@@ -347,15 +350,15 @@ for axes, column, name in ((panels[0], 0, "loss"), (panels[1], 1, "error in %"))
 figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
 show(figure, "**Figure 10.4.** 1,000 training images, with and without dropout: mean of three seeds, from the smallest to the largest (bands). Without: "
              "the training loss falls to 0, the test loss rises after a few epochs. With: it learns more slowly, the "
-             "curves stay together, and the test loss ends lower.")
+             "curves part later and about half as far, and the test loss ends lower.")
 
 # %% [markdown]
 # The loss tells the story; in errors the gain is small, a point or less on these 2,000 test images. (In the project's
-# small convolutional net, with crops and mirrors, it cannot be seen at all: chapter [14](14_what_matters.ipynb). What dropout is worth depends
-# on how much there is to overfit.)
+# small convolutional net, with crops and mirrors, it cannot be seen at all: chapter [14](14_what_matters.ipynb). What
+# dropout is worth depends on how much there is to overfit.)
 #
-# And "about twice the iterations"? Count the epochs until the training error is below 10 %. **Expect** more than twice as
-# many here.
+# And "about twice the iterations"? Count the epochs until the training error is below 10 %. **Expect** more than
+# twice as many here.
 
 # %%
 epochs_needed = {form: (runs[:, :, 1] < 0.10).argmax(1) + 1 for form, runs in curves.items()}
@@ -363,13 +366,13 @@ for form, numbers in epochs_needed.items():
     print(f"{form:9} {numbers} epochs, mean {numbers.mean():.1f}")
 
 # %% [markdown]
-# So the factor of two is no law: it depends on net, data and what one waits for. On this net the paper's form takes several
-# times as long, and part of that has a simple cause, which the inverted form shows.
+# So the factor of two is no law: it depends on net, data and what one waits for. On this net the paper's form takes
+# several times as long, and part of that has a simple cause, which the inverted form shows.
 #
 # ## Inverted dropout
 #
-# Caffe, PyTorch and nearly everyone since divide by $1 - r$ in training, and do nothing at test time. Take the next layer with
-# weights $W$ in the paper's form and $W'$ in the inverted one:
+# Caffe, PyTorch and nearly everyone since divide by $1 - r$ in training, and do nothing at test time. Take the next
+# layer with weights $W$ in the paper's form and $W'$ in the inverted one:
 #
 # $$z = (m \cdot x)\, W + b \qquad\text{and}\qquad z' = \frac{m \cdot x}{1 - r}\, W' + b .$$
 #
@@ -378,13 +381,14 @@ for form, numbers in epochs_needed.items():
 #
 # $$\partial W = (m \cdot x)^T\, \partial z, \qquad \partial W' = \frac{(m \cdot x)^T\, \partial z}{1 - r} = \frac{\partial W}{1 - r} .$$
 #
-# A step of gradient descent changes $W'$ by $-\varepsilon\, \partial W'$. Seen as a change of $W = W' / (1 - r)$, that is
+# A step of gradient descent changes $W'$ by $-\varepsilon\, \partial W'$. Seen as a change of $W = W' / (1 - r)$,
+# that is
 #
 # $$-\varepsilon\, \frac{\partial W'}{1 - r} = -\varepsilon\, \frac{\partial W}{(1 - r)^2} .$$
 #
-# One factor comes from the gradient, the other from the scale of the weights. For $r = \frac12$ the inverted form moves
-# the weights behind a dropout as if ε were *four times* as large. **Expect** with one step: equal outputs before it, factor 4
-# for the weights of fc7 and fc8, 1 for fc6 (no dropout before it) and for all biases.
+# One factor comes from the gradient, the other from the scale of the weights. For $r = \frac12$ the inverted form
+# moves the weights behind a dropout as if ε were *four times* as large. **Expect** with one step: equal outputs
+# before it, factor 4 for the weights of fc7 and fc8, 1 for fc6 (no dropout before it) and for all biases.
 
 # %%
 paper, inverted = make("paper", seed=5), make("inverted", seed=5)
@@ -403,15 +407,15 @@ print(f"outputs apart: {outputs_apart:.0e};  factors:", {name: round(float(facto
 
 # %% [markdown]
 # So a learning rate found with one form is not the right one for the other. In the experiment above the inverted nets
-# reached 10 % training error in about half as many epochs as the paper's form, with the same ε and the same initial weights (with
-# which, by the same reckoning, they start as another function).
+# reached 10 % training error in about half as many epochs as the paper's form, with the same ε and the same initial
+# weights (with which, by the same reckoning, they start as another function).
 #
 # ## What goes wrong in practice
 #
-# **Dropout left on at test time**, and **the factor forgotten**. Both in the paper's form, on the nets that we have trained.
-# **Expect** the first to cost points. The second may surprise. A ReLU given twice its input puts out twice its output, so (but
-# for the biases) all logits grow by the same factor, and the largest remains the largest: the *error* barely moves. But
-# the probabilities are far too sure, and the *loss* tells.
+# **Dropout left on at test time**, and **the factor forgotten**. Both in the paper's form, on the nets that we have
+# trained. **Expect** the first to cost points. The second may surprise. A ReLU given twice its input puts out twice
+# its output, so (but for the biases) all logits grow by the same factor, and the largest remains the largest: the
+# *error* barely moves. But the probabilities are far too sure, and the *loss* tells.
 
 # %%
 def in_state(networks, x, train=False, inverted=False, rate=0.5):
@@ -435,10 +439,10 @@ for name, (loss, error) in measured.items():
 # %% [markdown]
 # ## Who relies on whom
 #
-# A net trained with dropout should not mind losing neurons; a net trained without should. We drop a growing share
-# $q$ of neurons from both kinds at test time, divided by $1 - q$ so that the means are right. (The paper's
-# nets are first turned into nets with $W' = W/2$ and no factor; nets trained without dropout get dropout layers and their
-# own weights.) **Expect** both curves to start at their test error, and the net trained without dropout to suffer more.
+# A net trained with dropout should not mind losing neurons; a net trained without should. We drop a growing share $q$
+# of neurons from both kinds at test time, and divide the remaining outputs by $1 - q$. (The paper's nets are first
+# turned into nets with $W' = W/2$ and no factor; nets trained without dropout get dropout layers and their own
+# weights.) **Expect** both curves to start at their test error, and the net trained without dropout to suffer more.
 
 # %%
 ready = {"none": [], "paper": []}
@@ -515,8 +519,8 @@ check(answers, [y, h, dx], [([y, h, dy * kept], "the factor belongs to backward,
                             ([h * kept / 0.2, h, dy * kept / 0.2], "divide by the share that is kept, 1 − rate")])
 
 # %% [markdown]
-# **2.** A layer has 4096 neurons, $r = 0.5$. What is the standard deviation of the *number* of neurons that are kept? (The
-# number is $\sum_i m_i$: use the variance above with all $w_i x_i = 1$.)
+# **2.** A layer has 4096 neurons, $r = 0.5$. What is the standard deviation of the *number* of neurons that are kept?
+# (The number is $\sum_i m_i$: use the variance above with all $w_i x_i = 1$.)
 
 # %% tags=["solution"]
 deviation = ...
@@ -528,8 +532,8 @@ deviation = np.sqrt(0.25 * 4096)
 check(deviation, 32, [(1024, "that is the variance"), (2048, "that is the mean"), (64, "a mask has the variance r (1 − r), not 1")])
 
 # %% [markdown]
-# **3.** Dropout with rate 0.3 (the small net of this project) is changed from the paper's form to the inverted one. By which factor
-# do the weights behind it then learn faster, measured as above, with the same ε?
+# **3.** Dropout with rate 0.3 (the small net of this project) is changed from the paper's form to the inverted one.
+# By which factor do the weights behind it then learn faster, measured as above, with the same ε?
 
 # %% tags=["solution"]
 faster = ...
@@ -542,9 +546,9 @@ check(faster, 1 / 0.49, [(1 / 0.7, "that is the gradient; the scale of the weigh
                          (0.49, "the other way round"), (4, "that is r = 0.5")])
 
 # %% [markdown]
-# **4.** Let the rate be some $r$, so that masks are not equally likely: a mask with $k$ of $F$ neurons kept has the probability
-# $(1 - r)^k\, r^{F - k}$. Compute the geometric mean of `one_layer` over all masks of 10 neurons, weighted by these probabilities, and normalised.
-# (It should equal `one_layer((1 - r) * x)`, by the same derivation.)
+# **4.** Let the rate be some $r$, so that masks are not equally likely: a mask with $k$ of $F$ neurons kept has the
+# probability $(1 - r)^k\, r^{F - k}$. Compute the geometric mean of `one_layer` over all masks of 10 neurons,
+# weighted by these probabilities, and normalised. (It should equal `one_layer((1 - r) * x)`, by the same derivation.)
 
 # %% tags=["solution"]
 def weighted_geometric_mean(x, r):
@@ -566,7 +570,8 @@ check(weighted_geometric_mean(points[0], 0.2), one_layer(0.8 * points[:1])[0],
 # %% [markdown]
 # ## What this chapter claimed
 #
-# If this cell runs, the text is true on your machine.
+# If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
+# not hold.)
 
 # %%
 assert loops_equal and test_equal and gradient_error < 1e-6 and "gradient of x" in redrawing

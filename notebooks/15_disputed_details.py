@@ -4,8 +4,8 @@
 # **What the paper says.** Enough to understand the net, and not quite enough to build it: it is silent about the edge
 # of a pooled map, the decay of biases or the scale of pixels, and in some places its text and the authors' program
 # differ. That program was released by the Computer History Museum; the net whose logged errors equal the paper's is
-# called #145 there. We call it *the 2012 code*. Two more nets of this name are passed around with their weights: Caffe's
-# `bvlc_alexnet` and torchvision's `alexnet`.
+# called #145 there. We call it *the 2012 code*. Two more nets of this name are passed around with their weights:
+# Caffe's `bvlc_alexnet` and torchvision's `alexnet`.
 #
 # **The question.** Where do the four differ, and how much does each difference change what is computed?
 #
@@ -34,8 +34,8 @@ rng = np.random.default_rng(15)
 # %% [markdown]
 # ## A picture first
 #
-# Twenty details, each with what the paper says and what the three programs do. A dash: nothing is said, or there is no such
-# thing. The last row is the accuracy on ImageNet's validation images, as published.
+# Nineteen details, each with what the paper says and what the three programs do. A dash: nothing is said, or there is
+# no such thing. The last row is the accuracy on ImageNet's validation images, as published.
 
 # %%
 WHO = ("paper", "2012 code", "Caffe", "torchvision")
@@ -82,12 +82,13 @@ for x, who in enumerate(WHO):
     axes.text(x + 0.5, -0.8, who, ha="center", va="center", fontsize=9)
 axes.set(xlim=(-0.95, 4.03), ylim=(len(DETAILS) - 0.4, -1.2))
 axes.axis("off")
-show(figure, "**Figure 15.1.** Who does what. White: as the paper says; dark grey: otherwise; light grey: the paper is silent. No two "
+show(figure, "**Figure 15.1.** Who does what. White: as the paper says, or nothing to compare (a dash; the last row); dark grey: at least in part otherwise; light grey: the paper is silent. No two "
              "columns are alike, and the paper's own program is not the paper's text.")
 
 # %% [markdown]
-# In this project the paper's text is the default wherever there is one (with one exception: the initial values), and the
-# others' way is mostly an argument. We note it for each detail in `switch`, and read defaults from the code itself.
+# In this project the paper's text is the default wherever there is one (with one exception: the initial values), and
+# the others' way is mostly an argument. We note it for each detail in `switch`, and read defaults from the code
+# itself.
 
 # %%
 switch, options = {}, vars(train.make_parser().parse_args([]))
@@ -192,7 +193,8 @@ switch["first stage"] = "only the paper's"
 #
 # The constants of § 3.3 and what the others make of them ([05](05_local_response_normalisation.ipynb)): α divided by
 # the five maps of a window in the 2012 code and in Caffe, $k = 1$ in Caffe. What is a response divided by, $d^\beta$?
-# **Expect** Caffe's to be lower by about $2^{0.75} = 1.68$, and the others hardly to differ at initial values.
+# **Expect** Caffe's to be lower by a factor of about $2^{0.75} = 1.68$, and the others hardly to differ at initial
+# values.
 
 # %%
 a1 = relu.forward(c)[0]
@@ -208,8 +210,10 @@ switch["LRN: α applied"], switch["LRN: k"] = "AlexNet(lrn_alpha=2e-5)", "AlexNe
 # A constant factor can be undone by the next layer's weights, but *initial* weights do not know that, nor does the
 # decay. torchvision's net has no LRN; PyTorch's layer of that name divides its α as Caffe does.
 #
-# Does the window reach from one tower's maps into the other's? The paper says nothing, the 2012 code cannot, Caffe does.
-# **Expect** four maps of 96 to be affected, and those a little.
+# Does the window reach from one tower's maps into the other's? The paper does not settle it: § 3.3 counts $N$ over
+# all kernels of the layer, which, taken literally, crosses; § 3.2 lets the GPUs communicate only in certain layers,
+# and names no normalisation among them. The 2012 code cannot cross, Caffe does. This project stops. **Expect** four
+# maps of 96 to be affected, and those a little.
 
 # %%
 stops, crosses = LocalResponseNorm(groups=2).forward(a1)[0], LocalResponseNorm().forward(a1)[0]
@@ -301,10 +305,11 @@ show(figure, "**Figure 15.2.** How well the outputs of each layer tell five phot
              "values have nothing in common; 0.01: from image to image they differ by about a hundredth of their size.")
 
 # %% [markdown]
-# With pixels up to 255 the responses of the first layers are well above 1, and conv2's bias of 1 adds little to them; with
-# pixels up to 1 that bias is nearly all that conv2 puts out. That is a statement about the first step, not about training. What training did, in a
-# probe of this project: the full net, one tower, batches of 128, pixels from 0 to 255 less the mean, crops and
-# mirrors, 5,000 photographs in ten classes (chance: 90 % error), one seed each:
+# With pixels up to 255 the responses of conv2 are larger than its bias of 1; with pixels up to 1 that bias is nearly
+# all that conv2 puts out; with pixels up to 1 that bias is nearly all that conv2 puts out. That is a statement about
+# the first step, not about training. What training did, in a probe of this project: the full net, one tower, batches
+# of 128, pixels from 0 to 255 less the mean, crops and mirrors, 5,000 photographs in ten classes (chance: 90 %
+# error), one seed each:
 #
 # | initial values | ε | error |
 # |---|---|---|
@@ -337,7 +342,7 @@ for rate in (default(SGD, "bias_rate"), 2.0):
     moved_by[rate] = [float(before[name].flat[0] - small.weights()[name].flat[0]) for name in ("conv1.W", "conv1.b")]
 print(f"the bias after one epoch: {decayed:.2f}; a step of weight and bias with rate 1 and 2:", moved_by)
 assert (default(SGD, "bias_decay"), options["bias_decay"], options["bias_rate"]) == (0.0, 0.0, 1.0)
-switch["biases: ε; decay"] = "train.py --bias-rate 2 --bias-decay 0.0005"
+switch["biases: ε; decay"] = "train.py --bias-rate 2"
 
 # %% [markdown]
 # ## Momentum
@@ -346,7 +351,7 @@ switch["biases: ε; decay"] = "train.py --bias-rate 2 --bias-decay 0.0005"
 # PyTorch has it outside: $v \leftarrow \mu v + g$, $w \leftarrow w - \varepsilon v$. As long as ε stays, the second
 # $v$ is the first one divided by $-\varepsilon$, and nothing differs. When ε drops, the first rule keeps the speed it
 # had for a while, and the second at once has a tenth of it. **Expect**, with $g = 1$ always and ε from 0.01 to 0.001,
-# equal ways before, and the paper's rule to go about 0.8 farther after.
+# equal distances before the change, and that the paper's rule then goes about 0.8 farther.
 
 # %%
 small, ways = SmallAlexNet(init=None), {"inside": [0.0], "outside": [0.0]}
@@ -372,8 +377,8 @@ switch["momentum"] = "only the paper's (exercise 2 has the other)"
 # ## Dropout
 #
 # The paper halves all outputs at test time; Caffe and PyTorch double the surviving ones in training instead
-# ([10](10_dropout.ipynb)). Take a net of the first kind and halve the weights *behind* each dropout: then the second kind
-# computes the same. **Expect** equal predictions, and equal losses in training, masks and all.
+# ([10](10_dropout.ipynb)). Take a net of the first kind and halve the weights *behind* each dropout: then the second
+# kind computes the same. **Expect** equal predictions, and equal losses in training, masks and all.
 
 # %%
 printed = SmallAlexNet(dropout=0.5)
@@ -394,8 +399,10 @@ switch["dropout"] = "AlexNet(inverted_dropout=True)"
 # ## The edge of a pooled map, and ties
 #
 # If windows do not come out even, the 2012 code and Caffe add a smaller one (ceil), torchvision leaves the rest out
-# (floor); the paper's sizes come out even. **Expect** no difference for 55, 27, 13, and one for the ONNX copy's 12,
-# which is why its net has `pool_ceil`.
+# (floor); the paper's sizes come out even. **Expect** no difference for 55, 27, 13, and one for each of 54, 26 and
+# 12: the maps of a copy of Caffe's net in the ONNX Model Zoo, which takes 224 pixels without padding. That copy
+# leaves the rest out in its first two poolings and adds a smaller window only in the third: hence its `pool_ceil` of
+# pool5.
 
 # %%
 def pooled(side, ceil):
@@ -409,8 +416,8 @@ switch["pooling's edge"] = "AlexNet(pool_ceil=('pool1', 'pool2', 'pool5'))"
 
 # %% [markdown]
 # With equal maxima in a window, the 2012 code gives the gradient to every one of them
-# ([06](06_overlapping_pooling.ipynb)). **Expect** ties to be common in the bytes of a photograph; and in the net only
-# where nothing is positive, where the ReLU stops the gradient anyway.
+# ([06](06_overlapping_pooling.ipynb)). **Expect** ties to be common in the bytes of a photograph; and in the net
+# almost only where nothing is positive, where the ReLU stops the gradient anyway.
 
 # %%
 tied = {}
@@ -434,11 +441,11 @@ pictures = data.load(DATA, 32).train.images[:2000]
 side = data.view_side(32)                                                   # 28
 corner = pictures[:, :side, :side].astype(np.float32)
 left = {}
-for kind in data.MEANS:
-    mean = data.mean_image(pictures, kind, side)
-    mean = mean[:side, :side] if kind != "centre" else mean
-    left[kind] = float(np.sqrt(np.mean((corner - mean).mean(0) ** 2)))
-    print(f"{kind:8}: what remains of the crops' mean, root mean square: {left[kind]:5.1f} grey levels")
+for way in data.MEANS:
+    mean = data.mean_image(pictures, way, side)
+    mean = mean[:side, :side] if way != "centre" else mean
+    left[way] = float(np.sqrt(np.mean((corner - mean).mean(0) ** 2)))
+    print(f"{way:8}: what remains of the crops' mean, root mean square: {left[way]:5.1f} grey levels")
 assert options["mean"] == "pixel" == default(data.mean_image, "kind")
 switch["mean"] = "train.py --mean centre"
 print(f"torchvision then divides by {1 / TORCHVISION.scale[0]:.0f}, {1 / TORCHVISION.scale[1]:.0f} and {1 / TORCHVISION.scale[2]:.0f} grey levels")
@@ -496,9 +503,10 @@ switch["crop and mirror"] = "only per image"
 #
 # ## Schedules
 #
-# The paper lowers ε by ten when the validation error stops improving, three times, by hand; when, it does not say.
+# The paper divides ε by ten when the validation error stops improving, three times, by hand; when, it does not say.
 # The others have it in their logs and files. Caffe's steps are of 256 images; ILSVRC-2012 has 1,281,167. **Expect**
-# that Caffe's drops come every 20 epochs, and that all but the paper stop between 89 and 91.
+# that Caffe's drops come every 20 epochs, and that the three programs stop between 89 and 91, as the paper's "roughly
+# 90" says.
 
 # %%
 epochs = np.arange(0, 91, 0.25)
@@ -539,17 +547,18 @@ show(figure, "**Figure 15.3.** Learning rates by epoch, in parts of the first. (
 
 # %%
 gain = 39.0 - 37.5, 18.3 - 17.0
-central = {"paper": (59.3 - gain[0], 81.8 - gain[1]), "Caffe": (57.1, 80.2), "torchvision": (56.5, 79.1)}
+central = {"2012 code": (59.3 - gain[0], 81.8 - gain[1]), "Caffe": (57.1, 80.2), "torchvision": (56.5, 79.1)}
 for who, (top1, top5) in central.items():
     print(f"{who:12} about {top1:.1f} / {top5:.1f} % with the central view")
 switch["top-1 / top-5, %"] = "evaluate.py gives one view and ten"
 
 # %% [markdown]
-# Four sets of details, one of them with other widths, end close together. None of the differences decides whether the
-# net works, once initial values, pixels and ε suit each other. That is no proof that any single one is worth nothing:
-# nobody has published them one by one, and this chapter has trained nothing. What each of the *paper's* parts is
-# worth to a small net is the subject of chapter [14](14_what_matters.ipynb). In sum, how to get the other way from
-# this project:
+# Three programs, one of them with other widths, end close together. (The paper's accuracy is that of the 2012 code:
+# no run of the text as printed is among them.) None of their differences decides whether the net works, once initial
+# values, pixels and ε suit each other. That is no proof that any single one is worth nothing: these are whole
+# programs, not one change at a time, and this chapter has trained nothing. What each of the *paper's* parts is worth
+# to a small net is the subject of chapter [14](14_what_matters.ipynb). In sum, how to get the other way from this
+# project:
 
 # %%
 for detail, how in switch.items():
@@ -571,8 +580,8 @@ alpha = 5 * 1e-4
 check(alpha, 5e-4, [(1e-4, "that would be applied as 2e-5"), (2e-5, "the other way round: it divides, so give it more")])
 
 # %% [markdown]
-# **2.** PyTorch's momentum: from gradients `g` and learning rates `lr`, one of each per step, the weight after the
-# last step, from $w = v = 0$.
+# **2.** Write PyTorch's momentum: given the gradients `g` and learning rates `lr`, one of each per step, return the
+# weight after the last step. Start from $w = v = 0$.
 
 # %% tags=["solution"]
 def momentum_outside(g, lr, momentum=0.9):
