@@ -1,15 +1,16 @@
 # %% [markdown]
 # # 12 Training
 #
-# **What the paper says.** The net was trained by stochastic gradient descent with batches of 128 images, momentum 0.9 and
-# weight decay 0.0005, for roughly 90 passes through 1.2 million images; the learning rate began at 0.01 and was divided by ten
-# when the error on the validation images stopped improving, three times in all (§ 5). It took five to six days.
+# **What the paper says.** The net was trained by stochastic gradient descent with batches of 128 images, momentum 0.9
+# and weight decay 0.0005, for roughly 90 passes through 1.2 million images; the learning rate began at 0.01 and was
+# divided by ten when the error on the validation images stopped improving, three times in all (§ 5). It took five to
+# six days.
 #
-# **The question.** What does a training run look like from outside: what can its curves tell and what not, what is left when
-# it is killed in the middle, and which mistakes does the trained net still make?
+# **The question.** What does a training run look like from outside: what can its curves tell and what not, what is
+# left when it is killed in the middle, and which mistakes does the trained net still make?
 #
-# You need chapters [02](02_a_layer_and_its_gradient.ipynb) and [11](11_learning.ipynb). About one hour with the exercises.
-# All chapters: [README](README.md).
+# You need chapters [02](02_a_layer_and_its_gradient.ipynb) and [11](11_learning.ipynb). About one hour with the
+# exercises. All chapters: [README](README.md).
 
 # %%
 import os
@@ -38,9 +39,9 @@ rng = np.random.default_rng(12)
 # %% [markdown]
 # ## A picture first
 #
-# `python train.py` trains a small AlexNet (the paper's plan with a sixth of the kernels) on 9,000 images of clothes in ten classes,
-# and validates it on 1,000 others that were held out. Here is the log of such a run, made with seed 0 on two cores in three minutes:
-# `results/12_log.csv`. The command that made it is `python notebooks/full_runs.py 12`.
+# `python train.py` trains a small AlexNet (the paper's plan with a sixth of the kernels) on 9,000 images of clothes
+# in ten classes, and validates it on 1,000 others that were held out. Here is the log of such a run, made with seed 0
+# on two cores in three minutes: `results/12_log.csv`. The command that made it is `python notebooks/full_runs.py 12`.
 
 # %%
 log = results("12_log")
@@ -65,14 +66,16 @@ show(figure, "**Figure 12.1.** A run of the small net: loss and error by epoch, 
              "held-out ones. Dotted: where ε is divided by ten. Before the first of them both fall slowly and with jumps; there they drop at once.")
 
 # %% [markdown]
-# Three things in this figure want an explanation: why the training curve begins *above* the validation curve, which shows images
-# that the net has never seen; why the validation curve jumps up and down; and why a smaller ε makes both drop within one epoch. We come to each.
+# Three things in this figure want an explanation: why the training curve begins *above* the validation curve, which
+# shows images that the net has never seen; why the validation curve jumps up and down; and why a smaller ε makes both
+# drop within one epoch. We come to each.
 #
 # ## Before any run: a handful of images
 #
-# A long run that learns nothing is an expensive way to find a bug. The cheap way comes first: take fifty images, no dropout and
-# no random views, and learn them by heart. **Expect** a loss that begins near $\ln 10 = 2.30$ (the net knows nothing), and an error of 0 % after
-# some dozens of steps. If it does not come to that, no amount of data will help.
+# A long run that learns nothing is an expensive way to find a bug. The cheap way comes first: take fifty images, no
+# dropout and no random views, and learn them by heart. **Expect** a loss that begins near $\ln 10 = 2.30$ (the net
+# knows nothing), and an error of 0 % after some dozens of steps. If it does not come to that, no amount of data will
+# help.
 
 # %%
 pictures = data.load(DATA, 32)
@@ -91,8 +94,8 @@ print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error 
 # %% [markdown]
 # ## The loop
 #
-# `train.py` is the loop of the last cell with everything around it that a run of days needs. These are its lines that learn (in `train`; the rest
-# of that function keeps the log and the checkpoints):
+# `train.py` is the loop of the last cell with everything around it that a run of days needs. These are its lines that
+# learn (in `train`; the rest of that function keeps the log and the checkpoints):
 #
 #     logits, caches = network.forward(images, train=True, step=step)
 #     loss, cache = network.loss.forward(logits, labels)
@@ -105,8 +108,9 @@ print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error 
 show_source(train.learning_rate)
 
 # %% [markdown]
-# We now run it as a user would, as a command. To fit into half a minute it gets 2,000 images and six epochs. **Expect** an error of
-# 20 to 35 % at the end: far from what ten times as much work gives, far better than the 90 % of guessing.
+# We now run it as a user would, as a command. To fit into half a minute it gets 2,000 images and six epochs.
+# **Expect** an error of 20 to 35 % at the end: far from what ten times as much work gives, far better than the 90 %
+# of guessing.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -134,14 +138,15 @@ print(sorted(path.name for path in (folder / "runs" / "straight").iterdir()))
 # %% [markdown]
 # ## Killed and resumed
 #
-# Five days are long enough for a power cut. What must be kept, so that a run can go on? The weights and the velocities, of course. Many programs keep
-# also the state of every random generator, and the place in the data; or they forget them, and the resumed run sees images twice and others never. Here
-# *every draw follows from what it is for*: the order of an epoch from (seed, epoch), a crop from (seed, epoch, image), a dropout mask from
-# (seed, step, layer). So weights, velocities and the number of the step are all there is to keep.
+# Five days are long enough for a power cut. What must be kept, so that a run can go on? The weights and the
+# velocities, of course. Many programs keep also the state of every random generator, and the place in the data; or
+# they forget them, and the resumed run sees images twice and others never. Here *every draw follows from what it is
+# for*: the order of an epoch from (seed, epoch), a crop from (seed, epoch, image), a dropout mask from (seed, step,
+# layer). So weights, velocities and the number of the step are all there is to keep.
 #
-# The test is harsh. We start the same run again, with a checkpoint five times a second, and kill it in the third epoch in the way that leaves a
-# program no time to say goodbye (`kill -9`). Then we resume it. **Expect** the same weights and velocities as those of the straight run: not nearly the
-# same, but the same bits.
+# The test is harsh. We start the same run again, with a checkpoint five times a second, and kill it in the third
+# epoch in the way that leaves a program no time to say goodbye (`kill -9`). Then we resume it. **Expect** the same
+# weights and velocities as those of the straight run: not nearly the same, but the same bits.
 
 # %%
 process = command("--out", "killed", "--save-every", 0.2, *settings)
@@ -163,8 +168,9 @@ same = [np.array_equal(array, ends["killed"][1][group][name])
 print(f"{sum(same)} of {len(same)} arrays are equal to the bit; steps {ends['straight'][0]['step']} and {ends['killed'][0]['step']}")
 
 # %% [markdown]
-# The file itself must survive, too: a checkpoint that is half written when the power goes is worse than none, if it has replaced the last good one. So it
-# is written under another name, forced to the disk, and then renamed, which is done whole or not at all.
+# The file itself must survive, too: a checkpoint that is half written when the power goes is worse than none, if it
+# has replaced the last good one. So it is written under another name, forced to the disk, and then renamed, which is
+# done whole or not at all.
 
 # %%
 from nn import checkpoint
@@ -173,10 +179,11 @@ show_source(checkpoint.write_atomically)
 # %% [markdown]
 # ## Why the training error is the higher one
 #
-# A net should do better on what it has seen. At first, in Figure 12.1, it does worse. There are three reasons, all in how the log counts: the training error is that
-# *with dropout on*, that of *random views* (crops and mirror images; validation looks at the centre), and that of the *average over the epoch*, in which the
-# net was younger. Take all three away: look at the trained net, without dropout, at the centre of the training images. **Expect** it to be better
-# there than the log says, and with a net this young still not far from the validation images.
+# A net should do better on what it has seen. At first, in Figure 12.1, it does worse. There are three reasons, all in
+# how the log counts: the training error is that *with dropout on*, that of *random views* (crops and mirror images;
+# validation looks at the centre), and that of the *average over the epoch*, in which the net was younger. Take all
+# three away: look at the trained net, without dropout, at the centre of the training images. **Expect** it to be
+# better there than the log says, and with a net this young still not far from the validation images.
 
 # %%
 trained = read(folder / "runs" / "straight")
@@ -194,14 +201,16 @@ for name, value in fair.items():
     print(f"{value:6.1%}  {name}")
 
 # %% [markdown]
-# So the two curves of a log must not be compared with each other as they stand. What can be compared is a curve with itself.
+# So the two curves of a log must not be compared with each other as they stand. What can be compared is a curve with
+# itself.
 #
 # ## Jumps, and the drop
 #
-# A step follows the gradient of 64 images, which is the gradient of all of them plus noise. With a constant ε the weights do not come to rest in
-# a minimum: they jitter around it, the farther the larger ε is (chapter [11](11_learning.ipynb)). The validation error of one epoch is therefore a
-# sample. **Expect** in the log that its jumps from epoch to epoch shrink with ε, and that the drop at the first change is larger than
-# anything that the six epochs before had gained.
+# A step follows the gradient of 64 images, which is the gradient of all of them plus noise. With a constant ε the
+# weights do not come to rest in a minimum: they jitter around it, the farther the larger ε is (chapter
+# [11](11_learning.ipynb)). The validation error of one epoch is therefore a sample. **Expect** in the log that its
+# jumps from epoch to epoch shrink with ε, and that the drop at the first change is larger than anything that the six
+# epochs before had gained.
 
 # %%
 val = {lr: np.array([row["val_loss"] for row in log if row["lr"] == lr]) for lr in (0.02, 0.002, 0.0002)}
@@ -214,15 +223,17 @@ before = val[0.02][-7] - val[0.02][-1]
 print(f"the six epochs before the drop gained {before:.3f}, the one after it {drop:.3f}")
 
 # %% [markdown]
-# The lesson is not that one should begin with a small ε. Small steps would have taken many times as long to get here. Large ones first, small ones at the end:
-# the paper's schedule, found by hand.
+# The lesson is not that one should begin with a small ε. Small steps would have taken many times as long to get here.
+# Large ones first, small ones at the end: the paper's schedule, found by hand.
 #
-# There is a limit to what such a curve can say. The validation error is measured on 1,000 images. If the net's true error is $e$, each
-# image is wrong with probability $e$, and the share that is wrong among $N$ images scatters with the standard deviation
+# There is a limit to what such a curve can say. The validation error is measured on 1,000 images. If the net's true
+# error is $e$, each image is wrong with probability $e$, and the share that is wrong among $N$ images scatters with
+# the standard deviation
 #
 # $$\sqrt{e\,(1 - e) / N}.$$
 #
-# **Expect** about one point for this run: differences of a few tenths between two epochs, or two nets, mean nothing on so few images.
+# **Expect** about one point for this run: differences of a few tenths between two epochs, or two nets, mean nothing
+# on so few images.
 
 # %%
 best = min(log, key=lambda row: row["val_top1"])
@@ -230,13 +241,15 @@ standard_error = np.sqrt(best["val_top1"] * (1 - best["val_top1"]) / 1000)
 print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.0f}, ± {standard_error:.1%}")
 
 # %% [markdown]
-# And whoever picks the best of thirty epochs by the validation images picks some luck as well. So the test images are looked at once, at the end.
+# And whoever picks the best of thirty epochs by the validation images picks some luck as well. So the test images are
+# looked at once, at the end.
 #
 # ## Its mistakes
 #
-# Now the net of the long run. Its probabilities for the 2,000 test images, averaged over ten views (chapter [13](13_results.ipynb)), lie in
-# `results/13_predictions.csv`. First, which classes it takes for which. **Expect** most of the errors among five kinds of garment for
-# the upper half of the body, and next to none between those and shoes.
+# Now the net of the long run. Its probabilities for the 2,000 test images, averaged over ten views (chapter
+# [13](13_results.ipynb)), lie in `results/13_predictions.csv`. First, which classes it takes for which. **Expect**
+# most of the errors among five kinds of garment for the upper half of the body, and next to none between those and
+# shoes.
 
 # %%
 embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz").test     # the images of the long run
@@ -283,9 +296,10 @@ show(figure, "**Figure 12.3.** The ten errors with the largest probability for t
 # %% [markdown]
 # ## Does it know when it is wrong?
 #
-# The net gives probabilities. Are they? Among the images to whose first guess it gives about 80 %, four fifths should be right. We sort the images
-# by that probability and compare, bin by bin, what was said with what came true. **Expect** points near the diagonal, within some
-# hundredths; with ten views a little above it: the mean of ten probabilities is more cautious than each of them.
+# The net gives probabilities. Are they? Among the images to whose first guess it gives about 80 %, four fifths should
+# be right. We sort the images by that probability and compare, bin by bin, what was said with what came true.
+# **Expect** points near the diagonal, within some hundredths; with ten views a little above it: the mean of ten
+# probabilities is more cautious than each of them.
 
 # %%
 edges = np.array([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001])
@@ -319,7 +333,8 @@ show(figure, "**Figure 12.4.** What the net says and what comes true, over ten v
 # %% [markdown]
 # ## Exercises
 #
-# **1.** The long run had 9,000 training images, batches of 64 (an incomplete last batch is left out) and 30 epochs. How many steps is that?
+# **1.** The long run had 9,000 training images, batches of 64 (an incomplete last batch is left out) and 30 epochs.
+# How many steps is that?
 
 # %% tags=["solution"]
 steps = ...
@@ -332,8 +347,8 @@ check(steps, 4200, [(9000 / 64 * 30, "140 whole batches an epoch: what is left o
                     (-(-9000 // 64) * 30, "the incomplete batch is left out, not counted"), (140, "that is one epoch")], tolerance=1e-9)
 
 # %% [markdown]
-# **2.** How many test images would one need to tell an error of 11.9 % from one of 12.9 % with some confidence, say with a standard error of
-# 0.25 points for each? Solve $\sqrt{e(1 - e)/N} = 0.0025$ for $e = 0.119$.
+# **2.** How many test images would one need to tell an error of 11.9 % from one of 12.9 % with some confidence, say
+# with a standard error of 0.25 points for each? Solve $\sqrt{e(1 - e)/N} = 0.0025$ for $e = 0.119$.
 
 # %% tags=["solution"]
 images_needed = ...
@@ -346,8 +361,8 @@ check(images_needed, 16774.24, [(0.119 * 0.881 / 0.25**2, "0.25 points are 0.002
       tolerance=1e-3)
 
 # %% [markdown]
-# **3.** From `confusion` (rows: class, columns: taken for): of the images that the net *calls* a shirt, which share *is* one (the precision)? And of the
-# shirts, which share is called so (the recall)?
+# **3.** From `confusion` (rows: class, columns: taken for): of the images that the net *calls* a shirt, which share
+# *is* one (the precision)? And of the shirts, which share is called so (the recall)?
 
 # %% tags=["solution"]
 shirt = classes.index("Shirt")
@@ -363,8 +378,8 @@ expected = [np.mean(is_shirt[called]), np.mean(called[is_shirt])]
 check([precision, recall], expected, [(expected[::-1], "the other way round: precision is among those that are called shirts")])
 
 # %% [markdown]
-# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error stopped improving? Say yes (True) if none of
-# the last `patience` errors is below the lowest one before them.
+# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error
+# stopped improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them.
 
 # %% tags=["solution"]
 def stopped(errors, patience=3):
@@ -381,7 +396,8 @@ check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
 # %% [markdown]
 # ## What this chapter claimed
 #
-# If this cell runs, the text is true on your machine.
+# If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
+# not hold.)
 
 # %%
 assert len(log) == 30 and log[17]["lr"] == 0.02 and log[18]["lr"] == 0.002 and log[26]["lr"] == 0.0002

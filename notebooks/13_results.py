@@ -1,16 +1,18 @@
 # %% [markdown]
 # # 13 Results
 #
-# **What the paper says.** On the test images of 2010 the net's first guess is wrong for 37.5 %, all of its five best guesses for 17.0 %; the best
-# published before were 45.7 and 25.7 % (§ 6, Table 1). On those of 2012 five such nets together have 16.4 % (five guesses), and seven, two of which
-# had first learned from all of ImageNet, 15.3 %; the next best entry of that contest had 26.2 % (Table 2). Each image is looked at in
-# ten views (§ 4.1). The first layer's kernels look different on the two cards (Figure 3), and images whose last hidden features are
-# near to each other show the same things, though their pixels differ (§ 6.1, Figure 4).
+# **What the paper says.** On the test images of 2010 the net's first guess is wrong for 37.5 %, all of its five best
+# guesses for 17.0 %; the best published before were 45.7 and 25.7 % (§ 6, Table 1). On those of 2012 five such nets
+# together have 16.4 % (five guesses), and seven, two of which had first learned from all of ImageNet, 15.3 %; the
+# next best entry of that contest had 26.2 % (Table 2). Each image is looked at in ten views (§ 4.1). The first
+# layer's kernels look different on the two cards (Figure 3), and images whose last hidden features are near to each
+# other show the same things, though their pixels differ (§ 6.1, Figure 4).
 #
-# **The question.** How are such errors counted? What do ten views and several nets bring, and why should an average of opinions be better than one?
-# And what has the net learned to call alike?
+# **The question.** How are such errors counted? What do ten views and several nets bring, and why should an average
+# of opinions be better than one? And what has the net learned to call alike?
 #
-# You need chapter [12](12_training.ipynb). About an hour and a half with the exercises. All chapters: [README](README.md).
+# You need chapter [12](12_training.ipynb). About an hour and a half with the exercises. All chapters:
+# [README](README.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -32,7 +34,8 @@ rng = np.random.default_rng(13)
 # %% [markdown]
 # ## A picture first
 #
-# The paper's tables in one picture. (A star: some of the nets had first learned from the 22,000 classes of all of ImageNet.)
+# The paper's tables in one picture. (A star: some of the nets had first learned from the 22,000 classes of all of
+# ImageNet.)
 
 # %%
 table = [   # what, images, top-1 error %, top-5 error %
@@ -57,12 +60,13 @@ show(figure, "**Figure 13.1.** Tables 1 and 2 of the paper. The step from hand-m
              "to it afterwards.")
 
 # %% [markdown]
-# Your machine cannot repeat this in an evening. What it can do: count in the same way, on a small net and small images, and see ten views,
-# ensembles, kernels and neighbours at work.
+# Your machine cannot repeat this in an evening. What it can do: count in the same way, on a small net and small
+# images, and see ten views, ensembles, kernels and neighbours at work.
 #
 # ## Counting
 #
-# The net gives each image a probability for each class. It is a *top-k error* if the label's class is not among the $k$ classes of the largest probabilities. In loops:
+# The net gives each image a probability for each class. It is a *top-k error* if the label's class is not among the
+# $k$ classes of the largest probabilities. In loops:
 
 # %%
 def top_error(p, labels, k):
@@ -81,9 +85,10 @@ show_source(evaluate.ranks)
 show_source(evaluate.rates)
 
 # %% [markdown]
-# One detail is a trap: equal probabilities. A net that has died gives the same to all classes. If `argmax` decides, it takes the first class, which is right for
-# one image in ten; if a tie counts *for* the net, it is always right. Here the other classes come first. **Expect** the loops to agree with the project,
-# and the dead net to be wrong everywhere.
+# One detail is a trap: equal probabilities. A net that has died gives the same to all classes. If `argmax` decides,
+# it takes the first class, which is right for one image in ten; if a tie counts *for* the net, it is always right.
+# Here the other classes come first. **Expect** the loops to agree with the project, and the dead net to be wrong
+# everywhere.
 
 # %%
 p, labels = rng.dirichlet(np.ones(10), 500), rng.integers(0, 10, 500)
@@ -95,8 +100,9 @@ print("agree:", agree, f"  dead net: top-1 {evaluate.rates(dead, labels)['top1']
 # %% [markdown]
 # ## Three nets
 #
-# We train three small AlexNets, which differ by their seed: initial values, order of the images, views, dropout masks. To fit into half a minute each gets 3,000
-# images and four epochs. `Trained` puts together what belongs to the use of a net: the mean, the scale, how views are cut.
+# We train three small AlexNets, which differ by their seed: initial values, order of the images, views, dropout
+# masks. To fit into half a minute each gets 3,000 images and four epochs. `Trained` puts together what belongs to the
+# use of a net: the mean, the scale, how views are cut.
 
 # %%
 count, epochs = (3000, 4) if FAST else (10**9, 12)
@@ -121,9 +127,10 @@ nets = [trained_net(seed) for seed in range(3)]
 # %% [markdown]
 # ## Ten views
 #
-# A view is what the net takes: here 28×28 of 32×32 pixels, in the paper 224×224 of 256×256. § 4.1 tests with the four corners, the centre, and the mirror images of
-# these, and averages the ten answers, after the softmax. **Expect**, for most nets, an error a little lower than with the centre alone, or about equal: on 1,000 images differences
-# under a point say little.
+# A view is what the net takes: here 28×28 of 32×32 pixels, in the paper 224×224 of 256×256. § 4.1 tests with the four
+# corners, the centre, and the mirror images of these, and averages the ten answers, after the softmax. **Expect**,
+# for most nets, an error a little lower than with the centre alone, or about equal: on 1,000 images differences under
+# a point say little.
 
 # %%
 live = {views: [net.predict(test.images, views) for net in nets] for views in (1, 10)}          # probabilities (1000, 10) each
@@ -131,11 +138,13 @@ for net, one, ten in zip(nets, live[1], live[10]):
     print(f"{net.name}: one view {evaluate.rates(one, test.labels)['top1']:.1%}, ten views {evaluate.rates(ten, test.labels)['top1']:.1%}")
 
 # %% [markdown]
-# Better evidence comes from the long runs (`python train.py` with seeds 0, 1, 2: three minutes each). All their probabilities for the 2,000 test images lie in
-# `results/13_predictions.csv`, made by `python notebooks/full_runs.py 12`. Is the difference more than chance? Both errors are of the *same* images, so only those
-# count on which the two disagree in being right: $a$ images right with ten views only, $b$ right with one only. If neither were better, each of these would
-# fall to either side like a coin, with a standard deviation of $\sqrt{a + b}$ in $a - b$ (McNemar's test). **Expect** two of three nets to gain from ten views, none of
-# them by much more than two standard deviations; and the net that has the highest error with one view to gain most.
+# Better evidence comes from the long runs (`python train.py` with seeds 0, 1, 2: three minutes each). All their
+# probabilities for the 2,000 test images lie in `results/13_predictions.csv`, made by `python notebooks/full_runs.py
+# 12`. Is the difference more than chance? Both errors are of the *same* images, so only those count on which the two
+# disagree in being right: $a$ images right with ten views only, $b$ right with one only. If neither were better, each
+# of these would fall to either side like a coin, with a standard deviation of $\sqrt{a + b}$ in $a - b$ (McNemar's
+# test). **Expect** two of three nets to gain from ten views, none of them by much more than two standard deviations;
+# and the net that has the highest error with one view to gain most.
 
 # %%
 rows, full = results("13_predictions"), {}
@@ -150,19 +159,21 @@ for seed in (0, 1, 2):
     print(f"seed {seed}: one view {np.mean(~one):.2%}, ten {np.mean(~ten):.2%}; ten alone is right on {a}, one alone on {b}: {differences[seed]:+.1f} standard deviations")
 
 # %% [markdown]
-# The *loss*, $-\ln p$ of the right class, says more, because it counts how sure an answer is and not only which side of a threshold it falls on. And for the loss
-# there is a theorem.
+# The *loss*, $-\ln p$ of the right class, says more, because it counts how sure an answer is and not only which side
+# of a threshold it falls on. And for the loss there is a theorem.
 #
 # ## Why an average is better than its parts
 #
-# Let $p_1 \dots p_m$ be what $m$ views (or $m$ nets) give to the right class of one image. The function $-\ln$ is convex: its graph hangs below its chords, so the value at a mean is at
-# most the mean of the values (Jensen's inequality):
+# Let $p_1 \dots p_m$ be what $m$ views (or $m$ nets) give to the right class of one image. The function $-\ln$ is
+# convex: its graph hangs below its chords, so the value at a mean is at most the mean of the values (Jensen's
+# inequality):
 #
 # $$-\ln\Big(\frac1m \sum_i p_i\Big) \;\le\; \frac1m \sum_i -\ln p_i .$$
 #
-# The loss of the average is at most the average of the losses, for *each image*, whatever the nets are. It is equal only where all say the same. So what an
-# ensemble gains is its *disagreement*. No such theorem holds for errors: three nets that are right by a hair on different images could lose all of them together. **Expect** the
-# inequality without exception, and a clear gain.
+# The loss of the average is at most the average of the losses, for *each image*, whatever the nets are. It is equal
+# only where all say the same. So what an ensemble gains is its *disagreement*. No such theorem holds for errors:
+# three nets that are right by a hair on different images could lose all of them together. **Expect** the inequality
+# without exception, and a clear gain.
 
 # %%
 own = np.array([full[seed, 10][np.arange(len(truth)), truth] for seed in (0, 1, 2)])            # (3 nets, 2000 images)
@@ -188,7 +199,8 @@ show(figure, "**Figure 13.2.** Why averaging pays: −ln p bends, so its value a
 # %% [markdown]
 # ## An ensemble
 #
-# **Expect** the three long runs together to have an error below their mean, and below the best of them; the short nets of this notebook likewise below their mean.
+# **Expect** the three long runs together to have an error below their mean, and below the best of them; the short
+# nets of this notebook likewise below their mean.
 
 # %%
 together = np.mean([full[seed, 10] for seed in (0, 1, 2)], 0)
@@ -200,8 +212,9 @@ live_ensemble = evaluate.rates(np.mean(live[10], 0), test.labels)["top1"]
 print("short nets:", ", ".join(f"{error:.2%}" for error in live_single), f"  together {live_ensemble:.2%}")
 
 # %% [markdown]
-# Why is it not more? If three nets of 12 % error made their errors independently, a majority vote would be wrong with the probability $3 e^2 (1 - e) + e^3$, about 4 %. But they
-# are wrong on the *same* images: a shirt that looks like a T-shirt looks so to all of them. **Expect** some 9 % of the images wrong for all three, where independence would
+# Why is it not more? If three nets of 12 % error made their errors independently, a majority vote would be wrong with
+# the probability $3 e^2 (1 - e) + e^3$, about 4 %. But they are wrong on the *same* images: a shirt that looks like a
+# T-shirt looks so to all of them. **Expect** some 9 % of the images wrong for all three, where independence would
 # leave 0.2 %.
 
 # %%
@@ -212,13 +225,15 @@ print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; wro
 # %% [markdown]
 # ## The first layer's kernels
 #
-# From here on we look into a single net: that of the long run with seed 0, which lies in `results/12_net.npz`, as `train.py` left it. (`evaluate.py` takes it, too:
-# `python evaluate.py classify --weights notebooks/results/12_net.npz`.)
+# From here on we look into a single net: that of the long run with seed 0, which lies in `results/12_net.npz`, as
+# `train.py` left it. (`evaluate.py` takes it, too: `python evaluate.py classify --weights
+# notebooks/results/12_net.npz`.)
 #
-# Figure 3 of the paper shows the 96 kernels of 11×11×3 after training. Those of the first card are stripes and edges without colour, those of the second blobs of colour,
-# in every run, whichever random numbers it began with (§ 6.1). The paper takes it for a consequence of the restricted connection between the towers. Our images are grey, our kernels
-# 5×5, and there are 8 in a tower: no colour can be told from form here. **Expect** kernels that have left their initial values by a good part, and no difference between the towers
-# that you could name.
+# Figure 3 of the paper shows the 96 kernels of 11×11×3 after training. Those of the first card are stripes and edges
+# without colour, those of the second blobs of colour, in every run, whichever random numbers it began with (§ 6.1).
+# The paper takes it for a consequence of the restricted connection between the towers. Our images are grey, our
+# kernels 5×5, and there are 8 in a tower: no colour can be told from form here. **Expect** kernels that have left
+# their initial values by a good part, and no difference between the towers that you could name.
 
 # %%
 net = read(tools.ROOT / "notebooks" / "results" / "12_net.npz")
@@ -243,12 +258,14 @@ show(figure, "**Figure 13.3.** The first layer's kernels before and after traini
              "Some have turned into edges and spots; in others the initial noise still shows.")
 
 # %% [markdown]
-# The full net trained on photographs for an hour is in [docs/tiny10](../docs/tiny10/README.md): its kernels, too, are mostly noise yet. The paper's had 850,000 steps.
+# The full net trained on photographs for an hour is in [docs/tiny10](../docs/tiny10/README.md): its kernels, too, are
+# mostly noise yet. The paper's had 850,000 steps.
 #
 # ## Five guesses
 #
-# The left of Figure 4 shows eight test images with the five best guesses as bars. Here are eight of ours, over ten views. They are chosen by rule, not by taste: of each of the
-# first eight classes the image to which the net's first guess is the least sure.
+# The left of Figure 4 shows eight test images with the five best guesses as bars. Here are eight of ours, over ten
+# views. They are chosen by rule, not by taste: of each of the first eight classes the image to which the net's first
+# guess is the least sure.
 
 # %%
 embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz", 32, seed=net.seed, holdout=net.holdout)     # as in the long run
@@ -282,16 +299,18 @@ show(figure, "**Figure 13.4.** Test images (above each: its label) and the five 
 # %% [markdown]
 # ## What the net calls alike
 #
-# The last layer sees $F$ numbers for each image (4096 in the paper, 512 here): its *features*. The paper takes the Euclidean distance of these, $\lVert f(x) - f(x') \rVert$, and finds that
-# neighbours in it belong together, where neighbours in pixels do not always (§ 6.1). We look for the six nearest training images of test images, both ways. The search is plain: all
-# distances, then the smallest.
+# The last layer sees $F$ numbers for each image (4096 in the paper, 512 here): its *features*. The paper takes the
+# Euclidean distance of these, $\lVert f(x) - f(x') \rVert$, and finds that neighbours in it belong together, where
+# neighbours in pixels do not always (§ 6.1). We look for the six nearest training images of test images, both ways.
+# The search is plain: all distances, then the smallest.
 
 # %%
 show_source(evaluate.nearest)
 
 # %% [markdown]
-# **Expect**, of the neighbours by features, a larger share to be of the image's own class than by pixels: some points more. (Clothes that are all photographed
-# from the front, centred, on white, are nearly aligned: pixels do well here. On photographs they do not.)
+# **Expect**, of the neighbours by features, a larger share to be of the image's own class than by pixels: some points
+# more. (Clothes that are all photographed from the front, centred, on white, are nearly aligned: pixels do well here.
+# On photographs they do not.)
 
 # %%
 queries = rng.permutation(2000)[:200]
@@ -322,8 +341,10 @@ show(figure, "**Figure 13.5.** Test images and their six nearest training images
              "drawn at random. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.")
 
 # %% [markdown]
-# What have the features that pixels have not? Move the test images by three pixels to the right and look for neighbours again. To a person nothing has changed. **Expect** the neighbours by
-# pixels to get much worse, and those by features to get a little worse: the net has learned from random crops, which lie up to three pixels apart, and pools three times.
+# What have the features that pixels have not? Move the test images by three pixels to the right and look for
+# neighbours again. To a person nothing has changed. **Expect** the neighbours by pixels to get much worse, and those
+# by features to get a little worse: the net has learned from random crops, which lie up to three pixels apart, and
+# pools three times.
 
 # %%
 shifted = np.roll(embedded.test.images[queries], 3, axis=2)                 # the border is empty: nothing comes in from the other side
@@ -336,7 +357,8 @@ for name, share in same_after.items():
 # %% [markdown]
 # ## Exercises
 #
-# **1.** In the contest of 2012, 15.3 % stood against 26.2 %. Which share of the second-best entry's errors did the nets avoid?
+# **1.** In the contest of 2012, 15.3 % stood against 26.2 %. Which share of the second-best entry's errors did the
+# nets avoid?
 
 # %% tags=["solution"]
 avoided = ...
@@ -349,8 +371,9 @@ check(avoided, 0.4160, [((26.2 - 15.3) / 15.3, "of the second-best entry's error
                         (41.60, "as a share: from 0 to 1")], tolerance=1e-3)
 
 # %% [markdown]
-# **2.** One can also average before the softmax: the mean of the *logits*, which is (up to normalisation) the geometric mean of the probabilities. From
-# `probabilities`, (nets, N, classes) and all positive, compute that ensemble's probabilities.
+# **2.** One can also average before the softmax: the mean of the *logits*, which is (up to normalisation) the
+# geometric mean of the probabilities. From `probabilities`, (nets, N, classes) and all positive, compute that
+# ensemble's probabilities.
 
 # %% tags=["solution"]
 def geometric(probabilities):
@@ -365,8 +388,8 @@ product = trial.prod(0) ** (1 / 3)
 check(geometric(trial), product / product.sum(1, keepdims=True), [(product, "the rows must sum to 1"), (trial.mean(0), "that is the arithmetic mean")])
 
 # %% [markdown]
-# **3.** Six neighbours can vote. Write a classifier: the class that most of the `near` (Q, 6) training images have, ties to the smaller number. (The text's
-# `near_features` is such an array.)
+# **3.** Six neighbours can vote. Write a classifier: the class that most of the `near` (Q, 6) training images have,
+# ties to the smaller number. (The text's `near_features` is such an array.)
 
 # %% tags=["solution"]
 def vote(near, labels):
@@ -379,8 +402,9 @@ expected = [max(range(10), key=lambda c: (np.sum(pool.labels[row] == c), -c)) fo
 check(vote(near_features, pool.labels), expected, [(pool.labels[near_features[:, 0]], "that is the class of the nearest alone")])
 
 # %% [markdown]
-# **4.** On how many images would 5 nets have to be tested to see an improvement of 0.5 points, if one of two ways is right where the other is wrong on 4 % of the images? With $N$
-# images, $a - b = 0.005\,N$ and $a + b = 0.04\,N$; ask for $(a - b) / \sqrt{a + b} = 3$.
+# **4.** On how many images would 5 nets have to be tested to see an improvement of 0.5 points, if one of two ways is
+# right where the other is wrong on 4 % of the images? With $N$ images, $a - b = 0.005\,N$ and $a + b = 0.04\,N$; ask
+# for $(a - b) / \sqrt{a + b} = 3$.
 
 # %% tags=["solution"]
 test_images = ...
@@ -394,7 +418,8 @@ check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 /
 # %% [markdown]
 # ## What this chapter claimed
 #
-# If this cell runs, the text is true on your machine.
+# If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
+# not hold.)
 
 # %%
 assert all(agree) and evaluate.rates(dead, labels)["top1"] == 1 and 0.8 < np.mean(dead.argmax(1) != labels) < 0.97

@@ -1,13 +1,14 @@
 # %% [markdown]
 # # 14 What matters
 #
-# **What the paper says.** Each part of the net is said to earn its place by the error that it saves: two towers 1.7 points of top-1
-# error (§ 3.2), local response normalisation 1.4 (§ 3.3), overlapping pooling 0.4 (§ 3.4); without random views and without dropout
-# the net overfits substantially (§ 4.1, § 4.2); colour noise saves over 1 point (§ 4.1), weight decay lowers even the training error (§ 5). Depth matters
-# most: leaving out any convolution made results worse (§ 1), a middle one by about 2 points (§ 7).
+# **What the paper says.** Each part of the net is said to earn its place by the error that it saves: two towers 1.7
+# points of top-1 error (§ 3.2), local response normalisation 1.4 (§ 3.3), overlapping pooling 0.4 (§ 3.4); without
+# random views and without dropout the net overfits substantially (§ 4.1, § 4.2); colour noise saves over 1 point (§
+# 4.1), weight decay lowers even the training error (§ 5). Depth matters most: leaving out any convolution made
+# results worse (§ 1), a middle one by about 2 points (§ 7).
 #
-# **The question.** Does any of this show in a small net on small images? And how would one know: what is the difference between an effect
-# and an accident?
+# **The question.** Does any of this show in a small net on small images? And how would one know: what is the
+# difference between an effect and an accident?
 #
 # You need chapter [12](12_training.ipynb). About one hour with the exercises. All chapters: [README](README.md).
 
@@ -30,11 +31,12 @@ rng = np.random.default_rng(14)
 # %% [markdown]
 # ## A picture first
 #
-# An *ablation* is a run with one part left out. `benchmarks/ablations.py` trains the small net on 3,000 images for 12 epochs, whole and without each
-# of eleven parts, with five seeds each: sixty runs, half an hour of two cores. Their test errors over ten views lie in `results/14_ablations.csv`
-# (made by `python notebooks/full_runs.py 14`). The same seed means: the same initial values of what both nets have, the same order of images, the same crops, the
-# same held-out images. So we compare *in pairs*: the net without a part minus the whole net of the same seed. A bar to the right means that leaving
-# the part out makes the error larger: that the part helps.
+# An *ablation* is a run with one part left out. `benchmarks/ablations.py` trains the small net on 3,000 images for 12
+# epochs, whole and without each of eleven parts, with five seeds each: sixty runs, half an hour of two cores. Their
+# test errors over ten views lie in `results/14_ablations.csv` (made by `python notebooks/full_runs.py 14`). The same
+# seed means: the same initial values of what both nets have, the same order of images, the same crops, the same
+# held-out images. So we compare *in pairs*: the net without a part minus the whole net of the same seed. A bar to the
+# right means that leaving the part out makes the error larger: that the part helps.
 
 # %%
 rows = results("14_ablations")
@@ -84,23 +86,25 @@ axes.plot([], [], marker="|", color="0.45", ls="", label="one seed")
 axes.plot([], [], marker="D", color=ORANGE, mfc="none", ls="", label="the paper's net")
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(figure, "**Figure 14.1.** What the small net loses without each part, five seeds, against what the paper reports of its own (diamonds; where it gives a "
-             "number). Right of zero: the part helps. Crops and mirrors help, tanh beats ReLU here, and the rest is not to be told from zero.")
+             "number). Right of zero: the part helps. Crops and mirrors seem to help, tanh beats ReLU here, and the rest is not to be told from zero.")
 
 # %% [markdown]
-# This is a sobering picture, and an honest one. Of eleven parts, one helps beyond doubt here, and one is better left out. Before we conclude that the paper is
-# wrong, three questions: how sure is each bar? How small an effect could be seen at all? And is this the paper's experiment?
+# This is a sobering picture. Of eleven parts, one seems to help beyond doubt, and one seems better left out. Before
+# we conclude that the paper is wrong, four questions: how sure is each bar? How small an effect could be seen at all?
+# What has been measured? And is this the paper's experiment?
 #
 # ## How sure is a bar
 #
-# Let $d_1 \dots d_n$ be the changes of $n$ seeds, with mean $\bar d$. If each $d_i$ scatters with the standard deviation $s$ around the true effect, their mean
-# scatters $\sqrt n$ times less, with the *standard error*
+# Let $d_1 \dots d_n$ be the changes of $n$ seeds, with mean $\bar d$. If each $d_i$ scatters with the standard
+# deviation $s$ around the true effect, their mean scatters $\sqrt n$ times less, with the *standard error*
 #
 # $$\mathrm{SE} = \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n - 1} \sum_i (d_i - \bar d)^2 .$$
 #
-# The division by $n - 1$ makes up for measuring from $\bar d$, which lies in the middle of the very values, instead of from the true effect. With normal
-# scatter, $\bar d \pm 2\,\mathrm{SE}$ holds the true effect in 95 of 100 experiments: if $s$ is known. With five seeds $s$ is itself a guess. How often does the
-# interval hold the truth then? We can try it: draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less for $n = 3$, and 30 or more
-# seeds to come near it.
+# The division by $n - 1$ makes up for measuring from $\bar d$, which lies in the middle of the very values, instead
+# of from the true effect. With normal scatter, $\bar d \pm 2\,\mathrm{SE}$ holds the true effect in 95 of 100
+# experiments: if $s$ is known. With five seeds $s$ is itself a guess. How often does the interval hold the truth
+# then? We can try it: draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less
+# for $n = 3$, and 30 or more seeds to come near it.
 
 # %%
 coverage = {}
@@ -110,8 +114,8 @@ for n in (3, 5, 10, 30):
     print(f"{n:2} seeds: ± 2 SE holds the truth in {coverage[n]:.1%} of the experiments")
 
 # %% [markdown]
-# So one bar in eight that we call an effect would be none, and we look at eleven. **Expect**, among eleven parts that do nothing at all, one or
-# two that look like something in most experiments.
+# So one bar in eight that we call an effect would be none, and we look at eleven. **Expect**, among eleven parts that
+# do nothing at all, one or two that look like something in most experiments.
 
 # %%
 drawn = rng.standard_normal((20_000, 11, 5))
@@ -122,8 +126,9 @@ for name, ratio in sorted(distance.items(), key=lambda pair: -pair[1])[:4]:
     print(f"{name:13} lies {ratio:.1f} standard errors from zero")
 
 # %% [markdown]
-# How far from zero must the farthest of eleven be, to be believed? Take from the same simulated experiments the largest ratio $|\bar d| / \mathrm{SE}$ of the eleven,
-# and see what only one experiment in twenty exceeds. **Expect** between five and six. By that measure crops and mirrors stand far out, tanh stands out, and weight decay, which
+# How far from zero must the farthest of eleven be, to be believed? Take from the same simulated experiments the
+# largest ratio $|\bar d| / \mathrm{SE}$ of the eleven, and see what only one experiment in twenty exceeds. **Expect**
+# between five and six. By that measure crops and mirrors stand far out, tanh stands out, and weight decay, which
 # seems to *do harm* at 2.6, does not.
 
 # %%
@@ -135,9 +140,10 @@ print(f"one experiment in twenty has a ratio over {threshold:.1f}; beyond it her
 # %% [markdown]
 # ## The same experiment again
 #
-# There is a better proof than statistics: doing it again. These sixty runs have an elder sister. Earlier, this project drew its dropout masks from another
-# generator, and the same command was run then with three seeds (`results/14_ablations_other_masks.csv`). Everything else was equal, down to the bits: a net without
-# dropout came out the same. **Expect** the two to agree on crops and mirrors and on tanh, and to contradict each other elsewhere.
+# There is a better proof than statistics: doing it again. These sixty runs have an elder sister. Earlier, this
+# project drew its dropout masks from another generator, and the same command was run then with three seeds
+# (`results/14_ablations_other_masks.csv`). Everything else was equal, down to the bits: a net without dropout came
+# out the same. **Expect** the two to agree on crops and mirrors and on tanh, and to contradict each other elsewhere.
 
 # %%
 before = results("14_ablations_other_masks")
@@ -163,14 +169,16 @@ show(figure, "**Figure 14.2.** The same eleven ablations, run twice with other d
              "corner was found twice. The five without a name are two towers, pooling and conv3 to conv5. Normalisation (lrn) seemed to save 1.7 points in the elder runs and to cost 0.8 in the new ones.")
 
 # %% [markdown]
-# Read the row of `lrn`. Three seeds said that normalisation saves 1.67 points with an error of 0.45, more than three standard errors from nothing, and near the paper's
-# own 1.4: who would not have believed it? Five other runs say the contrary. That is what a small experiment is worth; and many published gains of some
-# tenths of a point rest on *one* run.
+# Read the row of `lrn`. Three seeds said that normalisation saves 1.67 points with an error of 0.45, more than three
+# standard errors from nothing, and near the paper's own 1.4: who would not have believed it? Five other runs say the
+# contrary. That is what a small experiment is worth; and many published gains of some tenths of a point rest on *one*
+# run.
 #
 # ## How many runs would it take?
 #
-# To see an effect of $\delta$ points with a standard error of a third of it, one needs $s / \sqrt n = \delta / 3$, so $n = (3 s / \delta)^2$ seeds. **Expect**, with the scatter
-# that we have, a few dozen seeds for the 0.4 points of overlapping pooling, and a handful for 2 points.
+# To see an effect of $\delta$ points with a standard error of a third of it, one needs $s / \sqrt n = \delta / 3$, so
+# $n = (3 s / \delta)^2$ seeds. **Expect**, with the scatter that we have, a few dozen seeds for the 0.4 points of
+# overlapping pooling, and a handful for 2 points.
 
 # %%
 scatter = np.sqrt(np.mean([change(rows, name).var(ddof=1) for name in names]))
@@ -180,20 +188,47 @@ for delta, n in needed.items():
     print(f"{delta} points: {n:.0f} seeds")
 
 # %% [markdown]
-# Two things make the scatter. One is training: other initial values lead to another net. The other is the test: 2,000 images. An error of 22 % on so few has a
-# standard deviation of $\sqrt{0.22 \cdot 0.78 / 2000} = 0.93$ points; in a difference of two nets on the *same* images most of that cancels. The paper's
-# 150,000 test images (ILSVRC-2010) leave 0.12 points of it, which is a reason why it could see more. How much its results scatter from run to run, it does not say.
+# Two things make the scatter. One is training: other initial values lead to another net. The other is the test: 2,000
+# images. An error of 22 % on so few has a standard deviation of $\sqrt{0.22 \cdot 0.78 / 2000} = 0.93$ points; in a
+# difference of two nets on the *same* images most of that cancels. The paper's 150,000 test images (ILSVRC-2010)
+# leave 0.12 points of it, which is a reason why it could see more. How much its results scatter from run to run, it
+# does not say.
+#
+# ## What has been measured?
+#
+# One bar stands nineteen standard errors from zero: crops and mirrors. No doubt about the *number*. But what is it a
+# number of? All errors so far were measured as the paper does, over ten views: corners, centre, mirror images. A net
+# that was trained without crops and mirrors has never seen an image anywhere but in the middle, and is now asked
+# about nine views of a kind that it does not know. The same runs were also tested with the central view alone.
+# **Expect** the surest bar of Figure 14.1 to change its sign, and no other to do anything of the sort.
+
+# %%
+def change_one_view(name):
+    return errors(rows, name, "one_top1") - errors(rows, "whole", "one_top1")
+
+
+for name in names:
+    (ten, se_ten), (one, se_one) = mean_and_error(change(rows, name)), mean_and_error(change_one_view(name))
+    print(f"without {name:13} ten views {ten:+5.2f} ± {se_ten:.2f}   one view {one:+5.2f} ± {se_one:.2f}" + ("   ←" if abs(ten - one) > 2 else ""))
+
+# %% [markdown]
+# Tested with one view, the nets that never saw a crop are *better*, by 2.6 points. Both numbers are right, and
+# neither is "what augmentation is worth". After 12 epochs a net that sees a new view each time has learned its images
+# less well than one that sees the same view twelve times; it needs longer (chapter [09](09_data_augmentation.ipynb)
+# has the long runs). A small standard error says that a measurement can be repeated. It does not say that it measures
+# what we think.
 #
 # ## Is it the paper's experiment?
 #
-# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or on long training; here 12 epochs of 2,700 images are 504 steps,
-# where the paper had 850,000. A net that is still learning as fast as it can is slowed down by dropout and decay. The crops help at once because even 12 epochs see
-# each image 12 times.
+# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or on long
+# training; here 12 epochs of 2,700 images are 504 steps, where the paper had 850,000. A net that is still learning as
+# fast as it can is slowed down by dropout, by decay and by views that change all the time.
 #
 # ## Depth
 #
-# § 1 and § 7 leave out one convolution at a time. **Expect** that to change the full net's parameters by one or two hundredths where the layer is one of conv2 to
-# conv4, and its multiply-adds by much more; and a surprise in two of the rows.
+# § 1 and § 7 leave out one convolution at a time. **Expect** that to change the full net's parameters by one or two
+# hundredths where the layer is one of conv2 to conv4, and its multiply-adds by much more; and a surprise in two of
+# the rows.
 
 # %%
 full = {None: AlexNet(init=None), **{name: AlexNet(without=name, init=None) for name in ("conv2", "conv3", "conv4", "conv5")}}
@@ -202,10 +237,11 @@ for name, (parameters, work) in list(counts.items())[1:]:
     print(f"without {name}: parameters {parameters / counts[None][0] - 1:+.2%}, multiply-adds {work / counts[None][1] - 1:+.1%}")
 
 # %% [markdown]
-# A layer that is gone changes the next one, which sees other maps than before: without conv2, conv3 sees 96 maps instead of 256; without conv5, fc6 sees 384
-# instead of 256, and the net has *more* parameters. And without conv3, conv4 takes its place after the exchange and sees all 256 maps, which makes it just what conv3 was.
-# So "without conv3" and "without conv4" are **the same net** under two names, and differ only in the random numbers that they start from. **Expect** the same layers, and the two
-# rows of Figure 14.1 to differ all the same.
+# A layer that is gone changes the next one, which sees other maps than before: without conv2, conv3 sees 96 maps
+# instead of 256; without conv5, fc6 sees 384 instead of 256, and the net has *more* parameters. And without conv3,
+# conv4 takes its place after the exchange and sees all 256 maps, which makes it just what conv3 was. So "without
+# conv3" and "without conv4" are **the same net** under two names, and differ only in the random numbers that they
+# start from. **Expect** the same layers, and the two rows of Figure 14.1 to differ all the same.
 
 # %%
 layers = {name: [row.layer for row in summary(full[name]) if "Exchange" not in row.layer] for name in ("conv3", "conv4")}
@@ -217,13 +253,14 @@ for name in ("conv3", "conv4"):
 # %% [markdown]
 # The difference of these two rows is what "nothing" looks like in this experiment.
 #
-# On 28×28 pixels and ten classes there is little for a fifth layer to do: the small net's conv5 works on maps of 7×7 pixels. That ImageNet needs the depth, and ten kinds of
-# clothes do not, is no contradiction.
+# On 28×28 pixels and ten classes there is little for a fifth layer to do: the small net's conv5 works on maps of 7×7
+# pixels. That ImageNet needs the depth, and ten kinds of clothes do not, is no contradiction.
 #
 # ## An experiment of your own
 #
-# So far this was reading of results. Here is a small experiment to run, and to change. It asks a question whose answer we know to be "nothing" (does it matter whether the seed is
-# 0, 1, 2 or 100, 101, 102?), and one whose answer we believe to know (tanh, after few steps). Nets see 1,500 images four times. **Expect** the first difference to be
+# So far this was reading of results. Here is a small experiment to run, and to change. It asks a question whose
+# answer we know to be "nothing" (does it matter whether the seed is 0, 1, 2 or 100, 101, 102?), and one whose answer
+# we believe to know (tanh, after few steps). Nets see 1,500 images four times. **Expect** the first difference to be
 # within two or three standard errors of zero, and to see how large "nothing" looks.
 
 # %%
@@ -252,8 +289,8 @@ for name, values in (("other seeds", again - whole), ("tanh", tanh - whole)):
     print(f"{name:12} {' '.join(f'{value:+5.1f}' for value in values)}   mean {mean_and_error(values)[0]:+.2f} ± {mean_and_error(values)[1]:.2f} points")
 
 # %% [markdown]
-# Put another option of `SmallAlexNet` in the place of `activation="tanh"` (`lrn=False`, `pool=2`, `without="conv3"`, `one_gpu=True`, `dropout=0`), set `FAST = False`, and write down
-# what you expect before you look.
+# Put another option of `SmallAlexNet` in the place of `activation="tanh"` (`lrn=False`, `pool=2`, `without="conv3"`,
+# `one_gpu=True`, `dropout=0`), set `FAST = False`, and write down what you expect before you look.
 #
 # ## Exercises
 #
@@ -274,8 +311,9 @@ check(standard_error(a, b), mean_and_error(a - b)[1],
        (np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5), "that is for unpaired runs: take the differences seed by seed")])
 
 # %% [markdown]
-# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard error is $\sqrt{s_a^2/n + s_b^2/n}$. How many times
-# as large is it, for `augmentation` against `whole`? (Over 1: pairing has helped.)
+# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard
+# error is $\sqrt{s_a^2/n + s_b^2/n}$. How many times as large is it, for `augmentation` against `whole`? (Over 1:
+# pairing has helped.)
 
 # %% tags=["solution"]
 times = ...
@@ -290,7 +328,8 @@ unpaired = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5)
 check(times, unpaired / mean_and_error(a - b)[1], [(mean_and_error(a - b)[1] / unpaired, "the other way round")], tolerance=1e-4)
 
 # %% [markdown]
-# **3.** A referee asks for 1 point with a standard error of a quarter of it. How many seeds, if a change scatters by 1.2 points from seed to seed?
+# **3.** A referee asks for 1 point with a standard error of a quarter of it. How many seeds, if a change scatters by
+# 1.2 points from seed to seed?
 
 # %% tags=["solution"]
 seeds_needed = ...
@@ -302,7 +341,8 @@ seeds_needed = (1.2 / (1 / 4)) ** 2         # s / √n = δ / 4
 check(seeds_needed, 23.04, [(4.8, "square it"), ((1.2 * 3) ** 2, "a quarter, not a third")], tolerance=0.05)
 
 # %% [markdown]
-# **4.** The two sets of runs, together, are eight pairs for each part. What is the mean and its standard error for `lrn` now?
+# **4.** The two sets of runs, together, are eight pairs for each part. What is the mean and its standard error for
+# `lrn` now?
 
 # %% tags=["solution"]
 mean_lrn, error_lrn = ..., ...
@@ -331,6 +371,9 @@ assert 0.1 < 1 - coverage[5] < 0.14 and np.mean(false > 0) > 0.5 and 1 < false.m
 assert 4 < threshold < 6.5 and sorted(believed) == ["augmentation", "relu"] and distance["augmentation"] > 10
 assert change(rows, "relu").mean() < -2 and change(rows, "augmentation").mean() > 3 and 2.6 < distance["decay"] < 2.7
 assert same_without_dropout
+one = {name: mean_and_error(change_one_view(name)) for name in names}
+assert np.allclose(one["augmentation"], (-2.55, 0.52), atol=0.01)
+assert [name for name in names if abs(one[name][0] - change(rows, name).mean()) > 2] == ["augmentation"]
 assert change(before, "augmentation").mean() > 2 and change(before, "relu").mean() < -2
 lrn_then, lrn_now = mean_and_error(change(before, "lrn")), mean_and_error(change(rows, "lrn"))
 assert np.allclose(lrn_then, (1.67, 0.45), atol=0.005) and lrn_then[0] > 3 * lrn_then[1] and lrn_now[0] < 0
