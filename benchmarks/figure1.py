@@ -21,6 +21,7 @@ not made again, so an interrupted command goes on where it stopped.
 import argparse
 import csv
 import sys
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from nn.checkpoint import write_text
 
 COLUMNS = ("data", "images", "setting", "activation", "lr", "seed", "epoch", "loss", "error")
 SETTINGS = {            # factor of the pixels, 0 to 255 minus the mean; initial values; learning rates to try
-    "printed": (1.0, "paper", {"relu": (0.001, 0.002, 0.004, 0.008), "tanh": (0.008, 0.016, 0.032, 0.064)}),
+    "printed": (1.0, "paper", {"relu": (0.001, 0.002, 0.004, 0.008), "tanh": (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)}),
     "modern": (0.01, "he", {"relu": (0.0025, 0.005, 0.01, 0.02), "tanh": (0.01, 0.02, 0.04, 0.08)})}
 BATCH, LOOKS, LOOKED_AT = 128, 4, 1000                      # images a step, looks an epoch, images looked at
 
@@ -97,6 +98,7 @@ def best_rate(rows, activation, target):
 
 def one_run(job):
     split, name, epochs, target, setting, (activation, lr, seed) = job
+    warnings.simplefilter("ignore", RuntimeWarning)         # a rate that is too high overflows, and its run ends so
     return [dict(zip(COLUMNS, (name, len(split.labels), setting, activation, lr, seed, round(epoch, 4), round(loss, 4),
                                round(error, 4))))
             for epoch, loss, error in course(split, activation, lr, seed, epochs, target, setting, threads=1)]

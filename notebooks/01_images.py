@@ -8,8 +8,8 @@
 # **The question.** What is lost by the cut, and what would be lost without it? What can go wrong in so short a
 # recipe? And why subtract the mean, but neither divide by the standard deviation nor whiten?
 #
-# You need no other chapter; [02](02_a_layer_and_its_gradient.ipynb) has more on gradients. About one hour with the
-# exercises. All chapters: [README](README.md).
+# You need no other chapter for the images; for the part on why the mean is subtracted,
+# [02](02_a_layer_and_its_gradient.ipynb). About one hour with the exercises. All chapters: [README](README.md).
 
 # %%
 import io
@@ -174,9 +174,9 @@ for axes, image, name in zip(panels, (plate, *shrunk.values()), ("zone plate, 51
     axes.imshow(image, vmin=0, vmax=255, interpolation="antialiased" if image is plate else "nearest")
     axes.set_title(name)
     axes.axis("off")
-show(figure, "**Figure 1.3.** A zone plate, and three ways to shrink it to 128×128. The true rings are those in the middle; all rings "
-             "farther out are made up. (The first picture is itself drawn at about half its size, by a filter that weighs all pixels: its finest rings, "
-             "at the edge, are grey already.)")
+show(figure, "**Figure 1.3.** A zone plate, and three ways to shrink it to 128×128. In the three small pictures only the "
+             "rings in the middle are true. (The first is itself drawn at about half its size, by a filter that weighs all pixels: its finest rings are "
+             "grey already, and faint false ones show at its edges.)")
 
 # %% [markdown]
 # Photographs of cloth, fences or tiles are zone plates in part, and a net would get to see the false rings. The name
@@ -266,9 +266,9 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
 # without a warning. Second, `float32` has 24 bits for its digits. Up to $2^{24} = 16{,}777{,}216$ it holds every
 # whole number, beyond only even ones, from $2^{25}$ on multiples of 4, from $2^{28}$ on multiples of 32. A sky at
 # grey level 250 in 1.2 million images sums to $3 \cdot 10^8 > 2^{28}$: there, adding 250 adds 256. **Expect**
-# nonsense from bytes; a mean for the sky well above 250 from `float32` when image is added to image, which is what
-# `mean(axis=0)` does; and nothing wrong with our 8,000 images, whose sums stay below $2^{24}$. So the bug shows only
-# when the data is large.
+# nonsense from bytes; a mean for the sky one per cent above 250 from `float32` when image is added to image, which is
+# what `mean(axis=0)` does; and nothing wrong with our 8,000 images, whose sums stay below $2^{24}$. So the bug shows
+# only when the data is large.
 
 # %%
 in_bytes = np.zeros(images.shape[1:], np.uint8)
@@ -293,7 +293,7 @@ print(f"float32, 1.2 million images: {sky_means[0]}, should be {sky_means[1]}")
 # Fashion-MNIST, where clothes are always in the middle, and next to nothing in pieces cut from photographs at random.
 
 # %%
-side = view_side(images.shape[1])                                           # 24: to 28 as 224 is to 256
+side = view_side(images.shape[1])                                           # 7/8 of 28, rounded down: 24, as 224 is 7/8 of 256
 down = (images.shape[1] - side) // 2
 centre = mean_image(images, "centre", side)
 central = central_views(images[:4], side, mean_image(images))
@@ -420,7 +420,7 @@ panels[0].set(xlabel="number", ylabel="eigenvalue (grey levels²)", ylim=(1, Non
 panels[1].set(xlabel="step", ylabel="loss", title="each at its best ε")
 panels[2].set(xlabel="ε", ylabel="loss at the end", title="all ε", ylim=(0.4, 2.5))
 panels[0].legend(loc="lower left")
-show(figure, "**Figure 1.5.** Left: subtracting the mean takes down the first eigenvalues and leaves the rest. Middle: the loss falls "
+show(figure, "**Figure 1.5.** Left: subtracting the mean takes down the largest eigenvalue and leaves those far down the list. Middle: the loss falls "
              "faster, each way at its own best ε (band: smallest and largest of three sets). Right: each way has its ε beyond which "
              "the loss jumps about; with raw pixels that comes first.")
 

@@ -243,7 +243,7 @@ show(figure, "**Figure 9.3.** Left: pixels in the plane of the two largest axes 
 # $\bar p_i$ the mean of the three entries of $p_i$. The brightness changes by $\sum_i \bar p_i\, α_i\, s_i$;
 # variances of independent terms add, so its standard deviation is $0.1 \sqrt{\sum_i \bar p_i^2\, s_i^2}$. **Expect**
 # 2.8 grey levels for λ of pixels from 0 to 1 (a faint change), 714 for λ of pixels from 0 to 255 (nothing is left of
-# the image), 6.4 for √λ.
+# the image), 6.4 for √λ. (The docstring of `colour_noise`, further down, has 716: it was measured.)
 
 # %%
 def brightness(factors):
@@ -417,7 +417,7 @@ def standard_error(x):
 print(f"test minus training error: {gap[False]:.1f} points without crops, {gap[True]:.1f} with")
 print(f"crops and mirrors lower the test error by {gain.mean():.1f} ± {standard_error(gain):.1f} points")
 for augment in ways:
-    print(f"ten views instead of one, {ways[augment]}: {ten[augment].mean():.1f} ± {standard_error(ten[augment]):.1f} points lower")
+    print(f"ten views instead of one, {ways[augment]}: test error {-ten[augment].mean():+.1f} ± {standard_error(ten[augment]):.1f} points")
 
 # %% [markdown]
 # The smaller gap is beyond doubt. The test error falls by little, and three seeds of so small a net cannot say by how
@@ -581,7 +581,7 @@ assert [round(predicted[name], 1) for name in ("λ, pixels 0 … 1", "√λ")] =
 assert all(abs(shifts[name].mean((1, 2, 3)).std() / predicted[name] - 1) < 0.03 for name in factors) and uniform == 0
 assert erased[0].max() == 0 and erased[32].max() == 32 * 32
 assert rows[False][:, 0].max() < 3 and gap[False] > gap[True] + 4
-assert gain.mean() > -1 and (rows[False][:, 2] > rows[True][:, 2] + 10).all()
+assert gain.mean() > -1 and (rows[False][:, 2] > rows[True][:, 2] + 5).all()
 assert ten[False].mean() < 0 and ten[True].mean() > -0.5
 assert (long_runs[False][:, 0] < long_runs[True][:, 0]).all() and (long_runs[False][:, 2] > long_runs[True][:, 2] + 2).all()
 assert abs(long_runs[False][:, 1].mean() - long_runs[True][:, 1].mean()) < 1

@@ -2,12 +2,12 @@
 # # 12 Training
 #
 # **What the paper says.** The net was trained by stochastic gradient descent with batches of 128 images, momentum 0.9
-# and weight decay 0.0005, for roughly 90 passes through 1.2 million images; the learning rate began at 0.01 and was
+# and weight decay 0.0005, for roughly 90 passes through 1.2 million images; the learning rate ε began at 0.01 and was
 # divided by ten when the error on the validation images stopped improving, three times in all (§ 5). It took five to
 # six days.
 #
-# **The question.** What does a training run look like from outside: what can its curves tell and what not, what is
-# left when it is killed in the middle, and which mistakes does the trained net still make?
+# **The question.** What does a training run look like from outside: what can its curves tell us, and what can they
+# not; what is left when it is killed in the middle, and which mistakes does the trained net still make?
 #
 # You need chapters [02](02_a_layer_and_its_gradient.ipynb) and [11](11_learning.ipynb). About one hour with the
 # exercises. All chapters: [README](README.md).
@@ -63,7 +63,7 @@ panels[0].legend()
 for x, text in ((9, "ε = 0.02"), (22.5, "0.002"), (28.7, "0.0002")):
     panels[1].text(x, 1.5, text, ha="center", fontsize=8, color="0.35")
 show(figure, "**Figure 12.1.** A run of the small net: loss and error by epoch, on the training images as the log counts them, and on the "
-             "held-out ones. Dotted: where ε is divided by ten. Before the first of them both fall slowly and with jumps; there they drop at once.")
+             "held-out ones. Dotted: where ε is divided by ten. Before the first line both fall slowly, validation with jumps; after it both drop within two epochs; the second changes little.")
 
 # %% [markdown]
 # Three things in this figure want an explanation: why the training curve begins *above* the validation curve, which
@@ -109,7 +109,7 @@ show_source(train.learning_rate)
 
 # %% [markdown]
 # We now run it as a user would, as a command. To fit into half a minute it gets 2,000 images and six epochs.
-# **Expect** an error of 20 to 35 % at the end: far from what ten times as much work gives, far better than the 90 %
+# **Expect** an error of 15 to 40 % at the end: far from what ten times as much work gives, far better than the 90 %
 # of guessing.
 
 # %%
@@ -139,10 +139,11 @@ print(sorted(path.name for path in (folder / "runs" / "straight").iterdir()))
 # ## Killed and resumed
 #
 # Five days are long enough for a power cut. What must be kept, so that a run can go on? The weights and the
-# velocities, of course. Many programs keep also the state of every random generator, and the place in the data; or
+# velocities, of course. Many programs also keep the state of every random generator, and the place in the data; or
 # they forget them, and the resumed run sees images twice and others never. Here *every draw follows from what it is
 # for*: the order of an epoch from (seed, epoch), a crop from (seed, epoch, image), a dropout mask from (seed, step,
-# layer). So weights, velocities and the number of the step are all there is to keep.
+# layer). So beside weights and velocities a few numbers are enough: the log so far, from which ε follows, the steps
+# and batches done, and the running sums of this epoch's line of the log.
 #
 # The test is harsh. We start the same run again, with a checkpoint five times a second, and kill it in the third
 # epoch in the way that leaves a program no time to say goodbye (`kill -9`). Then we resume it. **Expect** the same
@@ -201,16 +202,17 @@ for name, value in fair.items():
     print(f"{value:6.1%}  {name}")
 
 # %% [markdown]
-# So the two curves of a log must not be compared with each other as they stand. What can be compared is a curve with
-# itself.
+# Training is better than the log said, and equal to validation as far as 200 images (± 3 points) can tell: after six
+# epochs this net has learned nothing by heart. So the two curves of a log must not be compared with each other as
+# they stand. What can be compared is a curve with itself.
 #
 # ## Jumps, and the drop
 #
 # A step follows the gradient of 64 images, which is the gradient of all of them plus noise. With a constant ε the
 # weights do not come to rest in a minimum: they jitter around it, the farther the larger ε is (chapter
 # [11](11_learning.ipynb)). The validation error of one epoch is therefore a sample. **Expect** in the log that its
-# jumps from epoch to epoch shrink with ε, and that the drop at the first change is larger than anything that the six
-# epochs before had gained.
+# jumps from epoch to epoch shrink with ε, and that the drop at the first change is larger than what the six epochs
+# before had gained in all. (The fall from epoch 13 to 14 is larger still, but it only takes back a jump.)
 
 # %%
 val = {lr: np.array([row["val_loss"] for row in log if row["lr"] == lr]) for lr in (0.02, 0.002, 0.0002)}
@@ -248,8 +250,7 @@ print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.
 #
 # Now the net of the long run. Its probabilities for the 2,000 test images, averaged over ten views (chapter
 # [13](13_results.ipynb)), lie in `results/13_predictions.csv`. First, which classes it takes for which. **Expect**
-# most of the errors among five kinds of garment for the upper half of the body, and next to none between those and
-# shoes.
+# most of the errors among the five garments that cover the upper body, and next to none between those and shoes.
 
 # %%
 embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz").test     # the images of the long run
@@ -288,7 +289,7 @@ for i in sure[:3]:
 figure, panels = plt.subplots(2, 5, figsize=(7.2, 3.7))
 for axes, i in zip(panels.flat, sure):
     axes.imshow(embedded.images[i, :, :, 0], cmap="gray_r")
-    axes.set_title(f"{classes[guess[i]]} {p[i].max():.0%}\nlabel: {classes[truth[i]]}", fontsize=8)
+    axes.set_title(f"{classes[guess[i]]} {p[i].max():.1%}\nlabel: {classes[truth[i]]}", fontsize=8)
     axes.axis("off")
 show(figure, "**Figure 12.3.** The ten errors with the largest probability for the wrong class (above each image: what the net says and how sure it is; the "
              "label). Some of the labels a person would not guess either. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.")
@@ -298,8 +299,8 @@ show(figure, "**Figure 12.3.** The ten errors with the largest probability for t
 #
 # The net gives probabilities. Are they? Among the images to whose first guess it gives about 80 %, four fifths should
 # be right. We sort the images by that probability and compare, bin by bin, what was said with what came true.
-# **Expect** points near the diagonal, within some hundredths; with ten views a little above it: the mean of ten
-# probabilities is more cautious than each of them.
+# **Expect** points within a tenth of the diagonal, and with ten views above it: the mean of ten probabilities is more
+# cautious than each of them.
 
 # %%
 edges = np.array([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001])
@@ -315,17 +316,17 @@ def reliability(labels, p):
 
 said, came, number = reliability(truth, p)
 for a, b, n in zip(said, came, number):
-    print(f"said {a:.0%}, came true {b:.0%} ± {np.sqrt(b * (1 - b) / n):.0%}, {n} images")
+    print(f"said {a:.1%}, came true {b:.1%} ± {np.sqrt(b * (1 - b) / n):.1%}, {n} images")
 one_view = reliability(*predictions(results("13_predictions"), seed=0, views=1))
 gaps = [np.sum(n * (right - sure)) / n.sum() for sure, right, n in ((said, came, number), one_view)]
-print(f"right more often than it says: by {gaps[0]:.1%} with ten views, by {gaps[1]:.1%} with one")
+print(f"right minus said: {gaps[0]:+.1%} with ten views, {gaps[1]:+.1%} with one")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(5.4, 3.4))
 axes.plot([0.25, 1], [0.25, 1], color="0.6", ls="-", marker="", lw=1)
 axes.errorbar(said, came, 2 * np.sqrt(came * (1 - came) / number), color=BLUE, ls="", marker="o", capsize=3)
 for a, b, n in zip(said, came, number):
-    axes.text(a + 0.012, b - 0.045, f"{n:.0f}", fontsize=8, color="0.35")
+    axes.text(a + 0.02, b - 0.085, f"{n:.0f}", fontsize=8, color="0.35")
 axes.set(xlabel="probability that the net gives to its first guess", ylabel="share that is right", xlim=(0.3, 1.06), ylim=(0.2, 1.03))
 show(figure, "**Figure 12.4.** What the net says and what comes true, over ten views; bars are ± two standard errors, numbers are images. On the line, a "
              "stated 80 % is right four times out of five.")
@@ -379,7 +380,8 @@ check([precision, recall], expected, [(expected[::-1], "the other way round: pre
 
 # %% [markdown]
 # **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error
-# stopped improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them.
+# stopped improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them. With
+# `patience` errors or fewer it is too early: say no (False).
 
 # %% tags=["solution"]
 def stopped(errors, patience=3):
@@ -391,7 +393,7 @@ def stopped(errors, patience=3):
 courses = [[0.5, 0.4, 0.3], [0.5, 0.3, 0.4, 0.35, 0.31], [0.5, 0.3, 0.4, 0.35, 0.29], [0.3, 0.4, 0.4, 0.4], [0.5, 0.6, 0.4, 0.45]]
 check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
       [([0, 0, 0, 1, 0], "in the second, 0.3 was never reached again in three epochs"), ([0, 1, 1, 1, 0], "in the third, the last error is a new best"),
-       ([0, 1, 0, 1, 1], "in the last, the best is two epochs old: patience is three")])
+       ([0, 1, 0, 1, 1], "in the last, the best is only one epoch old: patience is three")])
 
 # %% [markdown]
 # ## What this chapter claimed
@@ -403,13 +405,15 @@ check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
 assert len(log) == 30 and log[17]["lr"] == 0.02 and log[18]["lr"] == 0.002 and log[26]["lr"] == 0.0002
 assert all(row["train_loss"] > row["val_loss"] for row in log[:6])                      # begins above
 assert abs(few_losses[0] - np.log(10)) < 1 and few_losses[-1] < 0.1 and few_error == 0
-assert last["val_top1"] < 0.45 and "test error" in straight_text
+assert (not FAST or 0.15 < last["val_top1"] < 0.4) and "test error" in straight_text
 assert 2 <= len(done["rows"]) < epochs_now and done["step"] < ends["straight"][0]["step"]
 assert all(same) and len(same) == 2 * len(net.weights()) and ends["straight"][0]["step"] == ends["killed"][0]["step"]
 assert fair["training, dropout off, central view"] < fair["training, as logged"]
+assert not FAST or abs(fair["training, dropout off, central view"] - fair["validation"]) < 0.08
 assert jumps[0.02] > jumps[0.002] > jumps[0.0002] and drop > before and 0.008 < standard_error < 0.012
 assert abs(wrong.mean() - 0.119) < 1e-9 and inside.sum() > 0.75 * wrong.sum()
-assert confusion[upper][:, [classes.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]].sum() <= 2
+shoes = [classes.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]
+assert confusion[upper][:, shoes].sum() + confusion[shoes][:, upper].sum() <= 2
 assert np.diag(confusion).argmin() == classes.index("Shirt")
 assert 0 < gaps[0] < 0.05 and gaps[1] < gaps[0] and np.abs(said - came).max() < 0.12 and came[-1] > 0.97
 print("All of it holds.")
