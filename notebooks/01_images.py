@@ -223,10 +223,10 @@ for name, raw in files.items():
 #
 # ## The mean image
 #
-# Let $x_n$ be image $n$ of $N$ in the training set, an array of numbers from 0 to 255. The mean image is $m = \frac1N
-# \sum_n x_n$, an array of the same shape: one mean per pixel and channel. From here on we take Fashion-MNIST, whose
-# images are 28×28 and grey. **Expect** the plain loop and the project's function to agree within the rounding of 32
-# bits, in which the latter hands out its mean.
+# Let $x_n$ be image $n$ of $N$ in the training set, an array of numbers from 0 to 255. The mean image is
+# $m = \frac1N \sum_n x_n$, an array of the same shape: one mean per pixel and channel. From here on we take
+# Fashion-MNIST, whose images are 28×28 and grey. **Expect** the plain loop and the project's function to agree within
+# the rounding of 32 bits, in which the latter hands out its mean.
 
 # %%
 dataset = data.load(DATA)
@@ -351,8 +351,8 @@ for name, z in inputs.items():
 # $$(w - w^*) \;\leftarrow\; (1 - \varepsilon S)\,(w - w^*) .$$
 #
 # $S$ is symmetric: it has eigenvectors at right angles, with eigenvalues $\lambda_i \ge 0$. Along eigenvector $i$ the
-# distance is multiplied by $1 - \varepsilon \lambda_i$ in each step. It shrinks only if $-1 < 1 - \varepsilon
-# \lambda_i$. So
+# distance is multiplied by $1 - \varepsilon \lambda_i$ in each step. It shrinks only if
+# $-1 < 1 - \varepsilon \lambda_i$. So
 #
 # $$\varepsilon < \frac{2}{\lambda_{\max}}, \qquad \text{and along the others} \quad 1 - \varepsilon \lambda_i > 1 - 2 \frac{\lambda_i}{\lambda_{\max}} :$$
 #
@@ -374,9 +374,9 @@ for name, values in spectra.items():
 
 # %% [markdown]
 # Softmax and cross-entropy are not a square, but near any point a loss looks like one. For logits $z = W^\top x$ and
-# $p = \mathrm{softmax}(z)$ the second derivatives by $z$ are $\mathrm{diag}(p) - p p^\top$. At the start all $p_k =
-# 1/10$, and this matrix has the largest eigenvalue $1/10$. So the curvature is $\lambda_{\max} / 10$ there, and we
-# expect $\varepsilon$ to be limited to about $20 / \lambda_{\max}$ in the first steps.
+# $p = \mathrm{softmax}(z)$ the second derivatives by $z$ are $\mathrm{diag}(p) - p p^\top$. At the start all
+# $p_k = 1/10$, and this matrix has the largest eigenvalue $1/10$. So the curvature is $\lambda_{\max} / 10$ there,
+# and we expect $\varepsilon$ to be limited to about $20 / \lambda_{\max}$ in the first steps.
 #
 # Now measure: softmax regression (one `Linear`), gradient descent with all images of a set in each step, from zero
 # weights: nothing is random. Three sets of 1,000 images tell how much depends on the images; each way gets the best ε

@@ -99,8 +99,8 @@ show(figure, "**Figure 4.1.** Figure 1 of the paper, from our runs: training err
 #
 # ## Two functions and their slopes
 #
-# Backward multiplies by the slope. For $y = \max(0, x)$ it is 1 where $x > 0$ and 0 elsewhere. For $y = \tanh x =
-# (e^x - e^{-x}) / (e^x + e^{-x})$, the quotient rule gives
+# Backward multiplies by the slope. For $y = \max(0, x)$ it is 1 where $x > 0$ and 0 elsewhere. For
+# $y = \tanh x = (e^x - e^{-x}) / (e^x + e^{-x})$, the quotient rule gives
 #
 # $$y' = \frac{(e^x + e^{-x})^2 - (e^x - e^{-x})^2}{(e^x + e^{-x})^2} = 1 - \tanh^2 x .$$
 #
@@ -192,8 +192,9 @@ for activation in ("relu", "tanh"):
 #
 # If saturation is the cause, tanh should catch up once it is spared. Today one would begin otherwise than in 2012:
 # pixels times 0.01, so that they are near 1, and initial weights of standard deviation $\sqrt{2/n}$ for $n$ inputs
-# (He et al. 2015), so that the size of what goes in stays about the same from layer to layer. `figure1.py --setting
-# modern` does this, with rates of its own. First a look inside. **Expect** next to no saturated neuron.
+# (He et al. 2015), so that the size of what goes in stays about the same from layer to layer.
+# `figure1.py --setting modern` does this, with rates of its own. First a look inside. **Expect** next to no saturated
+# neuron.
 
 # %%
 for activation in ("relu", "tanh"):

@@ -99,9 +99,9 @@ show_source(SoftmaxCrossEntropy)
 #
 # ## Shapes
 #
-# A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes $\lfloor
-# (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else give all
-# shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
+# A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes
+# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else
+# give all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
 
 # %%
 def naive_shape(layer, side, channels):
@@ -126,14 +126,15 @@ print("  ".join(f"{name} {naive[name]}" for name in ("conv1", "pool1", "pool2", 
 # ## What a unit sees
 #
 # One unit of a layer depends on a square of the image, its *receptive field*. Let $r$ be the side of that square, and
-# $j$ the distance (in pixels of the image) between the squares of two neighbouring units. For the image itself $r = j
-# = 1$. A unit of the next layer sees a window of $z$ units. The first of them sees $r$ pixels, each of the $z - 1$
-# others reaches $j$ pixels farther. And two neighbours in the new layer are $s$ units apart, each worth $j$ pixels:
+# $j$ the distance (in pixels of the image) between the squares of two neighbouring units. For the image itself
+# $r = j = 1$. A unit of the next layer sees a window of $z$ units. The first of them sees $r$ pixels, each of the
+# $z - 1$ others reaches $j$ pixels farther. And two neighbours in the new layer are $s$ units apart, each worth $j$
+# pixels:
 #
 # $$r \leftarrow r + (z - 1)\,j, \qquad j \leftarrow s\,j.$$
 #
-# The square of unit 0 begins at pixel $o$, which is 0 in the image; $a$ zeros before the map shift it: $o \leftarrow
-# o - a\,j$, with the old $j$. **Expect** 11 pixels for conv1 and 195 for pool5.
+# The square of unit 0 begins at pixel $o$, which is 0 in the image; $a$ zeros before the map shift it:
+# $o \leftarrow o - a\,j$, with the old $j$. **Expect** 11 pixels for conv1 and 195 for pool5.
 
 # %%
 windows = {name: (layer.size, layer.stride, getattr(layer, "before", 0)) for name, layer in layers.items()
@@ -550,8 +551,8 @@ check([receptive_field(alexnet_pairs), receptive_field(cifar)], [195, 19],
        ([34, 16], "that is the sum of the windows")])
 
 # %% [markdown]
-# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$, $G =
-# 4096$) bound by arithmetic? Use the exact intensity.
+# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$,
+# $G = 4096$) bound by arithmetic? Use the exact intensity.
 
 # %% tags=["solution"]
 images_needed = ...

@@ -84,8 +84,8 @@ print(f"{len(test_views)} test views; the bottom right one begins at 32, 32: {co
 # $$\mathrm{E}|a - a'| = \frac{1}{n^2} \sum_{k=1}^{n-1} 2 (n - k)\, k = \frac{2}{n^2} \left( n \cdot \frac{n (n-1)}{2} - \frac{(n-1)\, n\, (2n - 1)}{6} \right)
 # = \frac{n^2 - 1}{3 n}.$$
 #
-# With $n = 32$ that is 10.7. Rows and columns are drawn independently, so the mean common share is $(1 -
-# 10.66/224)^2$. **Expect** about 91 %, and for the two most distant crops still 74 %.
+# With $n = 32$ that is 10.7. Rows and columns are drawn independently, so the mean common share is
+# $(1 - 10.66/224)^2$. **Expect** about 91 %, and for the two most distant crops still 74 %.
 
 # %%
 n, side = 32, 224
@@ -425,9 +425,9 @@ for augment in ways:
 # is of small use. (The paper gives 39.0 % top-1 error with one view where ten have 37.5 %.)
 #
 # The same with the project's small AlexNet, which is larger and has dropout: `python train.py`, 9,000 images and 30
-# epochs, with and without `--no-augment`, three seeds (`results/09_augmentation.csv`, made by `python
-# notebooks/full_runs.py 09`). **Expect** the net without crops to know its training images nearly by heart, and to be
-# no worse than the other on the centre of the test images, but much worse over ten views.
+# epochs, with and without `--no-augment`, three seeds (`results/09_augmentation.csv`, made by
+# `python notebooks/full_runs.py 09`). **Expect** the net without crops to know its training images nearly by heart,
+# and to be no worse than the other on the centre of the test images, but much worse over ten views.
 
 # %%
 long_rows = full_runs.results("09_augmentation")

@@ -103,8 +103,8 @@ print(f"training: {loops_equal}, test: {test_equal}")
 show_source(Dropout.forward)
 
 # %% [markdown]
-# `bits` is a generator of random bits; a neuron is kept if its 32 bits, read as a whole number, are at least $r \cdot
-# 2^{32}$. (The lines under `if cuda` are for GPUs.)
+# `bits` is a generator of random bits; a neuron is kept if its 32 bits, read as a whole number, are at least
+# $r \cdot 2^{32}$. (The lines under `if cuda` are for GPUs.)
 #
 # ## The gradient
 #
@@ -197,15 +197,15 @@ show(figure, "**Figure 10.2.** What one neuron sees in training behind 256 neuro
 #
 # A layer of $F$ neurons has $2^F$ masks, each of them a net of its own. The paper says that halving approximates the
 # *geometric mean* of their predictions. Let the dropped features go straight into the softmax, and call $z^m_k$ the
-# input of class $k$ under mask $m$, so that its probability is $p^m_k = e^{z^m_k} / \sum_c e^{z^m_c}$. With $r =
-# \frac12$ all masks are equally likely. The geometric mean is the $2^F$-th root of the product; its logarithm is a
-# mean of logarithms:
+# input of class $k$ under mask $m$, so that its probability is $p^m_k = e^{z^m_k} / \sum_c e^{z^m_c}$. With
+# $r = \frac12$ all masks are equally likely. The geometric mean is the $2^F$-th root of the product; its logarithm is
+# a mean of logarithms:
 #
 # $$\log g_k = \frac{1}{2^F} \sum_m \log p^m_k = \frac{1}{2^F} \sum_m z^m_k \;-\; \frac{1}{2^F} \sum_m \log \sum_c e^{z^m_c}.$$
 #
 # The last term is the same for all classes $k$: call it $a$. The first is the mean of $z_k$ over all masks, which we
-# have just found: $\frac12 \sum_i w_{ik} x_i + b_k = \tilde z_k$, the input with halved features. So $g_k = e^{-a}\,
-# e^{\tilde z_k}$. The $g_k$ need not sum to 1; divide by their sum, and $e^{-a}$ cancels:
+# have just found: $\frac12 \sum_i w_{ik} x_i + b_k = \tilde z_k$, the input with halved features. So
+# $g_k = e^{-a}\, e^{\tilde z_k}$. The $g_k$ need not sum to 1; divide by their sum, and $e^{-a}$ cancels:
 #
 # $$\frac{g_k}{\sum_c g_c} = \frac{e^{\tilde z_k}}{\sum_c e^{\tilde z_c}} .$$
 #

@@ -4,8 +4,8 @@
 # **What the paper says.** The net learns by stochastic gradient descent with batches of 128 images, momentum 0.9 and
 # weight decay 0.0005, which is said to matter: it is no mere regulariser, but lowers the training error, too. Weights
 # start as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth convolution
-# and of the hidden fully connected layers start at 1, so that their ReLUs get positive inputs at first, all others at
-# 0. The learning rate ε is the same for all layers; it starts at 0.01 and was divided by ten, by hand, whenever the
+# and of the hidden fully connected layers start at 1, so that their ReLUs get positive inputs at first, all others
+# at 0. The learning rate ε is the same for all layers; it starts at 0.01 and was divided by ten, by hand, whenever the
 # validation error stopped improving: three times in about 90 epochs (§ 5).
 #
 # **The question.** What does momentum buy, and how large may ε be? Do the usual variants of the rule compute the
@@ -131,8 +131,8 @@ print(f"gradient of a batch of four, and mean of four gradients: {mean_apart:.0e
 # So after $t$ steps $w_t = (1 - \varepsilon\lambda)^t\, w_0$. It shrinks if $|1 - \varepsilon\lambda| < 1$, that is
 # for $0 < \varepsilon < 2/\lambda$: the *steepest* axis sets the limit for all.
 #
-# With momentum, $v$ is the last step: $v_t = w_t - w_{t-1}$. Insert this into $w_{t+1} = w_t + \mu v_t -
-# \varepsilon\lambda w_t$:
+# With momentum, $v$ is the last step: $v_t = w_t - w_{t-1}$. Insert this into
+# $w_{t+1} = w_t + \mu v_t - \varepsilon\lambda w_t$:
 #
 # $$w_{t+1} = (1 + \mu - \varepsilon\lambda)\, w_t - \mu\, w_{t-1} .$$
 #
@@ -146,8 +146,8 @@ print(f"gradient of a batch of four, and mean of four gradients: {mean_apart:.0e
 #
 # $$(1 - \sqrt\mu)^2 < \varepsilon\lambda < (1 + \sqrt\mu)^2 .$$
 #
-# For larger $\varepsilon\lambda$ they are real again, and steps stop shrinking when one reaches $-1$. Insert $z =
-# -1$: $1 + (1 + \mu - \varepsilon\lambda) + \mu = 0$, or
+# For larger $\varepsilon\lambda$ they are real again, and steps stop shrinking when one reaches $-1$. Insert
+# $z = -1$: $1 + (1 + \mu - \varepsilon\lambda) + \mu = 0$, or
 #
 # $$\varepsilon\lambda = 2\,(1 + \mu) .$$
 #
@@ -180,12 +180,13 @@ show(figure, "**Figure 11.2.** By which factor the distance to the minimum shrin
 
 # %% [markdown]
 # That flat floor is what momentum is for. Call $\kappa$ the ratio of the largest to the smallest curvature of a
-# valley. Without momentum the best ε makes both ends equally slow: $1 - \varepsilon\lambda_{min} =
-# \varepsilon\lambda_{max} - 1$, so $\varepsilon = 2 / (\lambda_{min} + \lambda_{max})$ and the factor is $(\kappa -
-# 1)/(\kappa + 1)$. With momentum all axes are on the floor if $\kappa \le \big((1 + \sqrt\mu)/(1 - \sqrt\mu)\big)^2$,
-# which is 1,442 for 0.9; solved for $\sqrt\mu$, the best factor is $(\sqrt\kappa - 1)/(\sqrt\kappa + 1)$. **Expect**
-# the steps to a thousandth of the distance to grow like $\kappa$ without momentum, like $\sqrt\kappa$ with the best,
-# and not at all with 0.9, which for $\kappa = 10$ is far more momentum than is good.
+# valley. Without momentum the best ε makes both ends equally slow:
+# $1 - \varepsilon\lambda_{min} = \varepsilon\lambda_{max} - 1$, so
+# $\varepsilon = 2 / (\lambda_{min} + \lambda_{max})$ and the factor is $(\kappa - 1)/(\kappa + 1)$. With momentum all
+# axes are on the floor if $\kappa \le \big((1 + \sqrt\mu)/(1 - \sqrt\mu)\big)^2$, which is 1,442 for 0.9; solved for
+# $\sqrt\mu$, the best factor is $(\sqrt\kappa - 1)/(\sqrt\kappa + 1)$. **Expect** the steps to a thousandth of the
+# distance to grow like $\kappa$ without momentum, like $\sqrt\kappa$ with the best, and not at all with 0.9, which
+# for $\kappa = 10$ is far more momentum than is good.
 
 # %%
 def steps_needed(kappa, lr, momentum, most=8000):
@@ -203,9 +204,9 @@ for kappa in (10, 100, 1000):
 floor = ((1 + 0.9**0.5) / (1 - 0.9**0.5)) ** 2
 
 # %% [markdown]
-# And on a long slope with constant $g$? The velocity settles where $v = \mu v - \varepsilon g$: at $-\varepsilon g /
-# (1 - \mu)$. With 0.9 that is *ten* times the step without momentum. So ε = 0.01 with momentum 0.9 goes about as far
-# as 0.1 without. **Expect** exactly ten.
+# And on a long slope with constant $g$? The velocity settles where $v = \mu v - \varepsilon g$: at
+# $-\varepsilon g / (1 - \mu)$. With 0.9 that is *ten* times the step without momentum. So ε = 0.01 with momentum 0.9
+# goes about as far as 0.1 without. **Expect** exactly ten.
 
 # %%
 slope_path = descend([0.0], lambda w: np.ones(1), 0.01, 300, 0.9)[:, 0]
@@ -215,12 +216,12 @@ print(f"terminal speed: {terminal:.6f} times ε g")
 # %% [markdown]
 # ## Variants
 #
-# **ε outside.** PyTorch's rule is $u \leftarrow \mu u + g$, $w \leftarrow w - \varepsilon u$. With constant ε, $v =
-# -\varepsilon u$ and nothing differs. When ε is divided by ten, it does: outside, the next step is at once ten times
-# smaller; inside, as printed, the velocity goes on with what the larger ε gave it, and loses it by a factor 0.9 a
-# step. On a slope with $g = 1$ the velocity $k$ steps after the change is $-\varepsilon' (1 + 9 \cdot 0.9^k)/(1 -
-# \mu)$, with $\varepsilon'$ the new ε. **Expect** equality before the change, and the speeds to agree within 1 %
-# after $\ln 900 / \ln(1/0.9) = 64.6$ steps, so 65.
+# **ε outside.** PyTorch's rule is $u \leftarrow \mu u + g$, $w \leftarrow w - \varepsilon u$. With constant ε,
+# $v = -\varepsilon u$ and nothing differs. When ε is divided by ten, it does: outside, the next step is at once ten
+# times smaller; inside, as printed, the velocity goes on with what the larger ε gave it, and loses it by a factor 0.9
+# a step. On a slope with $g = 1$ the velocity $k$ steps after the change is
+# $-\varepsilon' (1 + 9 \cdot 0.9^k)/(1 - \mu)$, with $\varepsilon'$ the new ε. **Expect** equality before the change,
+# and the speeds to agree within 1 % after $\ln 900 / \ln(1/0.9) = 64.6$ steps, so 65.
 
 # %%
 def outside(w, slope, lr, count, momentum=0.9):
@@ -277,16 +278,17 @@ show(figure, "**Figure 11.3.** Left: after a change of ε the printed rule rolls
              "steps they go at the same speed. Right: Nesterov's momentum swings less on a steep axis.")
 
 # %% [markdown]
-# **Weight decay.** As printed, $d\,\varepsilon\,w$ stands beside $\varepsilon\,g$: together they are $\varepsilon\,(g
-# + d\,w)$, the gradient of $L + \frac d2 w^2$. So decay inside the velocity *is* an L2 penalty. For $L =
-# \frac\lambda2 (w - w^*)^2$ the minimum moves to where $\lambda (w - w^*) + d\,w = 0$:
+# **Weight decay.** As printed, $d\,\varepsilon\,w$ stands beside $\varepsilon\,g$: together they are
+# $\varepsilon\,(g + d\,w)$, the gradient of $L + \frac d2 w^2$. So decay inside the velocity *is* an L2 penalty. For
+# $L = \frac\lambda2 (w - w^*)^2$ the minimum moves to where $\lambda (w - w^*) + d\,w = 0$:
 #
 # $$w = \frac{\lambda}{\lambda + d}\; w^* .$$
 #
 # Steep axes ($\lambda \gg d$) hardly notice; flat ones, about which the data say little, are drawn to zero.
-# *Decoupled* decay is another rule: $v \leftarrow \mu v - \varepsilon g$, then $w \leftarrow w + v -
-# \varepsilon\,d\,w$. It rests where $v = \varepsilon\,d\,w$ and $v = -\varepsilon g / (1 - \mu)$, so where $g + (1 -
-# \mu)\,d\,w = 0$: the same number $d$ does only a tenth as much. **Expect** both, for $w^* = 1$.
+# *Decoupled* decay is another rule: $v \leftarrow \mu v - \varepsilon g$, then
+# $w \leftarrow w + v - \varepsilon\,d\,w$. It rests where $v = \varepsilon\,d\,w$ and
+# $v = -\varepsilon g / (1 - \mu)$, so where $g + (1 - \mu)\,d\,w = 0$: the same number $d$ does only a tenth as much.
+# **Expect** both, for $w^* = 1$.
 
 # %%
 def decoupled(lambdas, lr, count, momentum=0.9, decay=0.0005):
@@ -556,8 +558,8 @@ show(figure, "**Figure 11.6.** Validation errors, and where `plateau` divides ε
              "right falls at its first drop, and gains nothing from the others.")
 
 # %% [markdown]
-# The 2012 code's schedule is a list of epochs: ε = 0.01, and a tenth of it from epoch 25, from 51 and from 79 on, of
-# 91. `steps` does that. **Expect** 25, 26, 28 and 12 epochs.
+# The 2012 code's schedule is a list of epochs: ε = 0.01, and a tenth of it from epoch 25, from 51 and from 79 on,
+# of 91. `steps` does that. **Expect** 25, 26, 28 and 12 epochs.
 
 # %%
 of_2012 = [steps(0.01, epoch, (25, 51, 79)) for epoch in range(91)]

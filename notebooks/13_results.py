@@ -139,11 +139,12 @@ for net, one, ten in zip(nets, live[1], live[10]):
 
 # %% [markdown]
 # Better evidence comes from the long runs (`python train.py` with seeds 0, 1, 2: three minutes each). All their
-# probabilities for the 2,000 test images lie in `results/13_predictions.csv`, made by `python notebooks/full_runs.py
-# 12`. Is the difference more than chance? Both errors are of the *same* images, so only those count on which the two
-# disagree in being right: $a$ images right with ten views only, $b$ right with one only. If neither were better, each
-# of these would fall to either side like a coin, with a standard deviation of $\sqrt{a + b}$ in $a - b$ (McNemar's
-# test). **Expect** two of three nets to gain from ten views, none of them by much more than two standard deviations.
+# probabilities for the 2,000 test images lie in `results/13_predictions.csv`, made by
+# `python notebooks/full_runs.py 12`. Is the difference more than chance? Both errors are of the *same* images, so
+# only those count on which the two disagree in being right: $a$ images right with ten views only, $b$ right with one
+# only. If neither were better, each of these would fall to either side like a coin, with a standard deviation of
+# $\sqrt{a + b}$ in $a - b$ (McNemar's test). **Expect** two of three nets to gain from ten views, none of them by
+# much more than two standard deviations.
 
 # %%
 rows, full = results("13_predictions"), {}
@@ -229,8 +230,8 @@ print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; wro
 # ## The first layer's kernels
 #
 # From here on we look into a single net: that of the long run with seed 0, which lies in `results/12_net.npz`, as
-# `train.py` left it. (`evaluate.py` takes it, too: `python evaluate.py classify --weights
-# notebooks/results/12_net.npz`.)
+# `train.py` left it. (`evaluate.py` takes it, too:
+# `python evaluate.py classify --weights notebooks/results/12_net.npz`.)
 #
 # Figure 3 of the paper shows the 96 kernels of 11×11×3 after training. Those of the first card are stripes and edges
 # without colour, those of the second blobs of colour, in every run, whichever random numbers it began with (§ 6.1).
@@ -406,8 +407,8 @@ check(vote(near_features, pool.labels), expected, [(pool.labels[near_features[:,
 
 # %% [markdown]
 # **4.** Two ways of testing a net differ by 0.5 points, and on 4 % of the images one of them is right where the other
-# is wrong. How many images are needed to see the difference at three standard deviations? With $N$ images, $a - b =
-# 0.005\,N$ and $a + b = 0.04\,N$; ask for $(a - b) / \sqrt{a + b} = 3$.
+# is wrong. How many images are needed to see the difference at three standard deviations? With $N$ images,
+# $a - b = 0.005\,N$ and $a + b = 0.04\,N$; ask for $(a - b) / \sqrt{a + b} = 3$.
 
 # %% tags=["solution"]
 test_images = ...

@@ -498,8 +498,8 @@ switch["crop and mirror"] = "only per image"
 
 # %% [markdown]
 # A reading note on this paper calls § 4.1 "cutting out a 32×32 block". It is a crop: $256 - 224 = 32$ pixels of room
-# to move in. To erase a block is a later idea (Cutout, DeVries and Taylor, 2017). This project has it as `--cutout
-# 32`; it is off unless asked for.
+# to move in. To erase a block is a later idea (Cutout, DeVries and Taylor, 2017). This project has it as
+# `--cutout 32`; it is off unless asked for.
 #
 # ## Schedules
 #
@@ -605,8 +605,8 @@ check(momentum_outside(gradients, rates), w_out,
       [(w_in, "that is the paper's rule: ε is inside the velocity"), (-w_out, "the weight moves against the gradient")])
 
 # %% [markdown]
-# **3.** Which of these functions may change places with max pooling? $\max(0, x)$, $\tanh x$, $x^2$, $-x$, $\min(x,
-# 6)$. Give five times 1 (may) or 0.
+# **3.** Which of these functions may change places with max pooling? $\max(0, x)$, $\tanh x$, $x^2$, $-x$,
+# $\min(x, 6)$. Give five times 1 (may) or 0.
 
 # %% tags=["solution"]
 may = [..., ..., ..., ..., ...]

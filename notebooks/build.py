@@ -146,7 +146,9 @@ def make_blank(folder):
         "ROOT = Path(__file__).resolve().parents[1]",
         f"ROOT = (Path(__file__).resolve().parent / {os.path.relpath(HERE.parent, folder)!r}).resolve()")
     (folder / "tools.py").write_text(text, encoding="utf-8")
-    shutil.copy(HERE / "README.md", folder)
+    for name in "README.md", "results/README.md":
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(HERE / name, folder / name)
     print(f"{folder}: {len(sources())} chapters to solve")
 
 
@@ -165,16 +167,18 @@ def make_html(folder):
     shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("localization", "a11y", "asciimath2jax.js"))
     chapters = [(path.stem, nbformat.read(path.with_suffix(".ipynb"), as_version=4)) for path in sources()]
-    cover = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
-        (HERE / "README.md").read_text(encoding="utf-8"), id="readme")])
+    cover, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
+        (HERE / name).read_text(encoding="utf-8"), id="readme")]) for name in ("README.md", "results/README.md"))
     contents = [{"name": name, "title": title(notebook)} for name, notebook in chapters]
-    pages = [("index", cover)] + chapters
+    pages = [("index", cover)] + chapters + [("results", results)]
     for i, (name, notebook) in enumerate(pages):
-        near = {"before": contents[i - 2] if i >= 2 else None, "after": contents[i] if i < len(contents) else None}
+        near = {"before": contents[i - 2] if 2 <= i <= len(contents) else None,
+                "after": contents[i] if i < len(contents) else None}
         body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name}, "title": title(notebook),
                                                          "contents": contents, **near})
         body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters link as they lie in the repository
         body = re.sub(r'href="README\.md', 'href="index.html', body)
+        body = re.sub(r'href="results/README\.md', 'href="results.html', body)
         body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition
         (folder / f"{name}.html").write_text(body, encoding="utf-8")
     print(f"{folder / 'index.html'}: {len(chapters)} chapters")
