@@ -227,7 +227,7 @@ show(figure, "**Figure 9.3.** Left: pixels in the plane of the two largest axes 
 # %% [markdown]
 # The paper adds to every pixel of an image the same colour
 #
-# $$[\,p_1\; p_2\; p_3\,]\; [\,α_1 λ_1,\; α_2 λ_2,\; α_3 λ_3\,]^\top = \sum_{i=1}^{3} p_i\, α_i\, λ_i, \qquad α_i \sim \mathcal N(0,\; 0.1^2),$$
+# $$[\,p_1\; p_2\; p_3\,]\; [\,α_1 λ_1,\; α_2 λ_2,\; α_3 λ_3\,]^\top = \sum_{i=1}^{3} p_i\, α_i\, λ_i, \qquad α_i \sim N(0,\; 0.1^2),$$
 #
 # with α drawn once for an image and each use of it. (Drawn for each pixel it would be noise, not another light.) It
 # is meant to say: an object stays what it is when the intensity and the colour of the light change.
