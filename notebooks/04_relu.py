@@ -26,7 +26,7 @@ from nn import SGD, ReLU, Tanh, check_layer
 from nn.layer import Layer
 import figure1
 
-FAST = True                     # False: the live runs below go to 10 % with three seeds each, a quarter of an hour
+FAST = True                     # False: the live runs below go on to 10 %, with three seeds each
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*: of the live runs
 rng = np.random.default_rng(4)
 

@@ -32,7 +32,7 @@ from full_runs import predictions, results
 from nn import SGD, load_checkpoint
 from trained import read
 
-FAST = True                     # False: the training below takes all images and 30 epochs, ten minutes instead of half of one
+FAST = True                     # False: the training below takes all images and 30 epochs, as the long run does
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
 rng = np.random.default_rng(12)
 

@@ -27,7 +27,7 @@ from full_runs import predictions, results
 from nn import SGD
 from trained import Trained, read
 
-FAST = True                     # False: nets trained on all images for 12 epochs, some minutes instead of half of one
+FAST = True                     # False: nets trained on all images, for 12 epochs
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
 rng = np.random.default_rng(13)
 
