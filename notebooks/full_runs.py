@@ -1,6 +1,6 @@
 """The long runs whose results lie in notebooks/results/, as CSV, for the chapters to read.
 
-    python notebooks/full_runs.py 04        Figure 1: 04_figure1.csv; two hours of two cores
+    python notebooks/full_runs.py 04        Figure 1: 04_figure1.csv; hours of two cores
     python notebooks/full_runs.py 09        three default runs, and three without crops and mirrors: 09_augmentation.csv;
                                             twenty minutes
     python notebooks/full_runs.py 12        three default runs: 12_log.csv, 13_predictions.csv, and the first's net,
@@ -16,7 +16,6 @@ interrupted, it goes on where it stopped. results/README.md says on what machine
 
 import argparse
 import csv
-import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
+
+from nn.checkpoint import write_text
+
 SEEDS = (0, 1, 2)                           # of the default run
 PARTS = 10_000                              # a probability of 1 in 13_predictions.csv
 
@@ -57,19 +59,22 @@ def run(*command):
 
 
 def write(path, lines):
-    """Lines of a CSV, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(",".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
-    os.replace(temporary, path)
+    """Lines of a CSV."""
+    write_text(path, "".join(",".join(map(str, line)) + "\n" for line in lines))
     print(path)
 
 
 def figure1(out):
+    """Lines of data that is not at hand here (the CIFAR-10 copy) stay as they are."""
+    made, path = Path("runs", "figure1.csv"), out / "04_figure1.csv"
+    made.parent.mkdir(exist_ok=True)
     for more in ([], ["--setting", "modern"]):
-        run("benchmarks/figure1.py", "--out", out / "04_figure1.csv", *more)
+        run("benchmarks/figure1.py", "--out", made, *more)
         if (ROOT / "datasets" / "cifar-10-batches-bin").exists():
-            run("benchmarks/figure1.py", "--out", out / "04_figure1.csv", "--data", "cifar10", "--target", 0.25, "--epochs", 30,
-                *more)
+            run("benchmarks/figure1.py", "--out", made, "--data", "cifar10", "--target", 0.25, "--epochs", 30, *more)
+    header, *new = csv.reader(made.read_text().splitlines())
+    old = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
+    write(path, [header, *(line for line in old if line[0] not in {own[0] for own in new}), *new])
 
 
 def trained(name, *options):

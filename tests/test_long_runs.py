@@ -108,3 +108,11 @@ def test_the_default_runs_command_writes_what_the_chapters_read(tmp_path, monkey
     assert np.array_equal(labels, y[40:])
     np.testing.assert_allclose(p, net.predict(x[40:, :, :, None], 10), atol=0.5 / full_runs.PARTS + 1e-6)
     assert read("results/12_net.npz").classes == net.classes and full_runs.results("12_log")[0]["epoch"] == 1
+
+
+def test_figure_1_is_made_anew_beside_data_that_is_not_at_hand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "04_figure1.csv").write_text("data,error\nfar-away,0.3\nfashion-mnist,0.9\n")
+    monkeypatch.setattr(full_runs, "run", lambda *command: Path("runs/figure1.csv").write_text("data,error\nfashion-mnist,0.2\n"))
+    full_runs.figure1(tmp_path)
+    assert (tmp_path / "04_figure1.csv").read_text().split() == ["data,error", "far-away,0.3", "fashion-mnist,0.2"]
