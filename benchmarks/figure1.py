@@ -121,6 +121,12 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.fast:
         options.images, options.epochs, options.seeds, options.rates = 300, 1, 1, [0.01]
+    for name in ("images", "epochs", "seeds", "jobs"):
+        if getattr(options, name) < 1:
+            sys.exit(f"figure1.py: --{name} must be at least 1, got {getattr(options, name)}")
+    if not 0 < options.target < 1 or min(options.rates or [1]) <= 0:
+        sys.exit("figure1.py: --target must lie between 0 and 1, and --rates above 0, got "
+                 f"{options.target:g} and {options.rates or 'the default rates'}")
     try:
         train = data.load(options.data, holdout=0).train
         split = data.Split(train.images[:options.images], train.labels[:options.images])

@@ -73,6 +73,15 @@ def test_figure1_as_a_command(tmp_path):
     assert wrong.returncode == 1 and "figure1.py: nothing: no such file" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
+@pytest.mark.parametrize("option, sentence", [
+    (["--images", "0"], "--images must be at least 1, got 0"), (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+    (["--jobs", "0"], "--jobs must be at least 1, got 0"), (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+    (["--target", "2"], "--target must lie between 0 and 1"), (["--rates", "0.1", "-1"], "--rates above 0")])
+def test_figure1_refuses(option, sentence):
+    with pytest.raises(SystemExit, match=f"figure1.py: .*{sentence}"):
+        figure1.main(option)
+
+
 def test_every_result_is_explained_and_there():
     text = (RESULTS / "README.md").read_text(encoding="utf-8")
     for path in RESULTS.iterdir():
