@@ -12,8 +12,7 @@ few that have no argument: notebooks/15_disputed_details.ipynb.)
 import argparse
 from typing import NamedTuple
 
-from nn import (Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, Network, ReLU, Tanh,
-                initialise)
+from nn import Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, Network, ReLU, Tanh, initialise
 
 
 def figure2(towers, classes, kernels, neurons, stem, relu, norm, pool, dropout):

@@ -481,7 +481,7 @@ def export(options):
         write(net, path)
     except ImportError as error:
         raise UserError(f"{path.suffix} files are written with the package {error.name}, which is not installed: pip "
-                        "install -r requirements-interop.txt") from None
+                        "install -r requirements/interop.txt") from None
     print(f"{path}: {path.stat().st_size:,} bytes, {len(net.classes)} classes; it takes images of {net.size}×{net.size} "
           "pixels and says in its metadata how")
 

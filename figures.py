@@ -128,7 +128,7 @@ def draw_neighbours(rows, path, shown=6):
     for row, line in zip(rows, panels):
         picture(line[0], row["image"], row["title"], BLACK)
         for block, first in (row["features"], 2), (row["pixels"], 3 + shown):
-            for axes, (image, title, distance, same) in zip(line[first:], block[:shown]):
+            for axes, (image, title, _distance, same) in zip(line[first:], block[:shown]):
                 picture(axes, image, title if same else f"× {title}", BLACK if same is not False else WRONG)
     for column, text in ((0, "image"), (2, "nearest in the last hidden layer's features →"),
                          (3 + shown, "nearest in pixels →")):

@@ -13,7 +13,7 @@ waiting     a training step of the full net with batches from raw shards: how lo
             longer a step takes than with a batch that lies ready
 
 Contestants take turns, round by round, so that a machine that slows down slows all; printed are medians and ratios of
-medians. Needs requirements-bench.txt for torchvision; without it that line is left out, and says so.
+medians. Needs requirements/bench.txt for torchvision; without it that line is left out, and says so.
 """
 
 import argparse
@@ -179,7 +179,7 @@ def waiting(split, mean, colour, workers, steps):
 
     network = AlexNet(1000, threads=os.cpu_count())
     sgd = SGD(network)
-    again = np.tile(np.arange(len(split.labels)), -(-(steps + 1) * BATCH // len(split.labels))) 
+    again = np.tile(np.arange(len(split.labels)), -(-(steps + 1) * BATCH // len(split.labels)))
     split = data.Split(split.images.part(again), split.labels[again])
     ready = next(data.batches(split, BATCH, SIDE, mean, 0, 0, colour=colour, workers=0))
     spent = {"ready": [], "made": [], "waited": []}

@@ -10,7 +10,7 @@ tuned       PyTorch with LRN as an in-place autograd Function, fused SGD, and gl
 products    the matrix products of our net alone, on operands that lie ready: what no im2col code can beat
 
 Each runs in a process of its own; they take turns, round by round, so that a machine that slows down slows all.
-OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements-bench.txt for PyTorch (--no-torch:
+OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements/bench.txt for PyTorch (--no-torch:
 without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
 
 With --device cuda, ours and PyTorch run twice, with the tensor cores' TF32 products and without; PyTorch has the first
@@ -39,6 +39,7 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_":
 
 def ours(batch, threads, device):
     import numpy as np
+
     from alexnet import AlexNet
     from nn import SGD, Profile
 
@@ -92,8 +93,9 @@ def timed(function, durations):
 
 def products(batch, threads, device):
     import numpy as np
-    from alexnet import AlexNet, summary
     from threadpoolctl import threadpool_limits
+
+    from alexnet import AlexNet, summary
 
     threadpool_limits(1)
     pool = ThreadPoolExecutor(threads)
@@ -291,7 +293,7 @@ class Contestant:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"step.py: '{self.name}' has ended: for eager and tuned, pip install -r requirements-bench.txt, "
+            sys.exit(f"step.py: '{self.name}' has ended: for eager and tuned, pip install -r requirements/bench.txt, "
                      "or leave them out with --no-torch")
         answer = json.loads(line)
         self.peak = answer["peak"]

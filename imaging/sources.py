@@ -23,9 +23,10 @@ import os
 import re
 import stat
 import tarfile
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 from imaging.arrays import DATASETS
 from imaging.common import DataError, require

@@ -12,7 +12,7 @@ import numpy as np
 from interop.layout import channels_first, channels_last, there
 from interop.protobuf import integers, message, numbers, text
 from interop.published import BVLC_ONNX, make
-from nn import (CheckpointError, Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Tanh)
+from nn import CheckpointError, Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from nn.checkpoint import write_atomically
 from trained import rebuild
 
@@ -189,7 +189,7 @@ def export(net, path):
 
     The crop, the mean and the scale are its first nodes, so that it needs nothing beside it. Two towers are written as
     the one grouped net that they equal; there LRN takes each group by itself: Split, an LRN node for each, Concat.
-    Needs the package onnx (requirements-interop.txt): ImportError.
+    Needs the package onnx (requirements/interop.txt): ImportError.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper

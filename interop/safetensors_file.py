@@ -12,8 +12,8 @@ import os
 import numpy as np
 
 from interop.layout import channels_first, channels_last
-from interop.published import TORCHVISION, make
 from interop.pth import renamed
+from interop.published import TORCHVISION, make
 from nn.checkpoint import write_atomically
 from trained import rebuild
 

@@ -177,7 +177,7 @@ def cuda_devices():
         import cupy
     except ImportError as error:
         found = "no CuPy" if isinstance(error, ModuleNotFoundError) else f"a CuPy that does not load ({error})"
-        raise DeviceError(f"found {found}, which CUDA devices need: pip install -r requirements-cuda.txt, or use "
+        raise DeviceError(f"found {found}, which CUDA devices need: pip install -r requirements/cuda.txt, or use "
                           "--device cpu") from None
     try:
         return cupy.cuda.runtime.getDeviceCount()

@@ -7,7 +7,7 @@
     python notebooks/build.py html [FOLDER]     the edition to read: index.html and one page per chapter
 
 NN: numbers of chapters; without any, all. `blank` writes to notebooks/blank, `html` to notebooks/html, unless a folder
-is named. The HTML edition needs no network: MathJax lies in it. Packages: requirements-notebooks.txt.
+is named. The HTML edition needs no network: MathJax lies in it. Packages: requirements/notebooks.txt.
 """
 
 import argparse

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from test_interop import small
 
 import data
 import evaluate
 import figures
 import train
 from nn import save_checkpoint, top_errors
-from test_interop import small
 from trained import read
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -314,7 +314,7 @@ def test_export_asks_for_the_package(here, capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     status, _, err = run(capsys, "export", "runs/seed0", tmp_path / "net.onnx")
     assert status == 1 and err == ("evaluate.py: .onnx files are written with the package onnx, which is not installed: "
-                                   "pip install -r requirements-interop.txt\n")
+                                   "pip install -r requirements/interop.txt\n")
 
 
 @pytest.mark.parametrize("arguments, sentence", [
@@ -413,7 +413,7 @@ def test_a_run_with_another_mean(tmp_path, monkeypatch, mean):
     stated, found = (json.loads(Path(name).read_text()) for name in ("runs/run/results.json", "evaluation/results.json"))
     for views in ("one_view", "ten_views"):
         assert found["members"][0][views]["loss"] == pytest.approx(stated[f"test_{views}"]["loss"], rel=1e-6)
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs requirements-interop.txt")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs requirements/interop.txt")
     assert evaluate.main(["export", "runs/run", "run.onnx"]) == 0
     session = onnxruntime.InferenceSession("run.onnx")
     given = x[:3].transpose(0, 3, 1, 2).astype(np.float32)

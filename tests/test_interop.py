@@ -22,7 +22,8 @@ from interop.caffe import read as read_caffe
 from interop.layout import channels_first, channels_last
 from interop.npy import read as read_npy
 from interop.protobuf import integers, message
-from interop.pth import Tensor, read as read_pth, resolve
+from interop.pth import Tensor, resolve
+from interop.pth import read as read_pth
 from interop.published import BVLC, TORCHVISION, title
 from nn import CheckpointError, save_checkpoint
 from trained import read, rebuild
@@ -528,7 +529,8 @@ def test_an_exported_onnx_model_gives_the_same_in_onnxruntime(net, tmp_path):
 
 def test_an_exported_safetensors_file_opens_elsewhere(tmp_path):
     library = pytest.importorskip("safetensors")
-    from interop.safetensors_file import export, read as read_safetensors
+    from interop.safetensors_file import export
+    from interop.safetensors_file import read as read_safetensors
     net, path = small(), tmp_path / "net.safetensors"
     export(net, path)
     with library.safe_open(path, "numpy") as file:

@@ -14,16 +14,16 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-import pytest
-
 import cuda_shim
+import numpy as np
+import nvrtc
+import pytest
+from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, POOLS, cases, filled, gradient_for, results, spaced
+
 import nn.conv
 import nn.kernels
-import nvrtc
 from nn import SGD, Conv2d, Dropout, LocalResponseNorm, MaxPool2d, check_layer
 from nn.random import philox
-from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, POOLS, cases, filled, gradient_for, results, spaced
 
 ROOT = Path(__file__).parents[1]
 SANITIZE = os.environ.get("CUDA_SHIM_SANITIZE") == "1"          # see test_no_kernel_leaves_its_arrays

@@ -7,11 +7,23 @@ tile, padding on one side, groups, one image and three.
 import copy
 
 import numpy as np
+import oracles
 import pytest
 
-import oracles
-from nn import (Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, SoftmaxCrossEntropy, Tanh,
-                check_layer, softmax, top_errors)
+from nn import (
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    SoftmaxCrossEntropy,
+    Tanh,
+    check_layer,
+    softmax,
+    top_errors,
+)
 
 
 def spaced(*shape, seed=0, dtype=np.float64):

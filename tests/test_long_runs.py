@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "notebooks")]
 
-import data
 import figure1
 import full_runs
+
+import data
 from evaluate import rates
 from trained import read
 

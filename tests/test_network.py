@@ -430,5 +430,5 @@ def test_fifty_images_are_learned_by_heart(make):
     sgd = SGD(network, weight_decay=0)
     for step in range(150):
         loss, gradients = network.loss_and_gradients(images, labels, step)
-        sgd.step(gradients, 0.02)
+        sgd.step(gradients, 0.01)       # at 0.02, seed 0 fails on one processor of two: rounding decides there
     assert (network.predict(images).argmax(1) == labels).all() and loss < 0.1

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-pytest.importorskip("jupytext", reason="needs requirements-notebooks.txt")
-nbformat = pytest.importorskip("nbformat", reason="needs requirements-notebooks.txt")
+pytest.importorskip("jupytext", reason="needs requirements/notebooks.txt")
+nbformat = pytest.importorskip("nbformat", reason="needs requirements/notebooks.txt")
 sys.path.insert(0, str(NOTEBOOKS))
 
 import build
@@ -136,7 +136,7 @@ def test_check_is_content_with_a_right_answer(capsys):
 def test_read_in_a_browser_from_the_first_chapter_to_the_last(tmp_path):
     """Click through; on each page: formulas typeset, images there, no error output, links that lead somewhere. The
     network is refused: nothing may be needed from it."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (requirements-ci.txt)")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (requirements/ci.txt)")
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not browser:
         pytest.skip("no Chromium or Chrome on this machine")

@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-
 import strict_cupy
 from strict_cupy import Missing, OutOfMemoryError, Refused
 

@@ -6,16 +6,15 @@ import gc
 import json
 import sys
 
+import cuda_shim
 import numpy as np
 import pytest
-
-import cuda_shim
 import strict_cupy
+
 import train
 from alexnet import AlexNet, SmallAlexNet
-from nn import SGD, Profile, feed, kernels, load_checkpoint, save_checkpoint
+from nn import SGD, feed, kernels, load_checkpoint, save_checkpoint
 from nn.device import Device, DeviceError, devices, send
-from strict_cupy import Refused
 
 IMAGE = (31, 27, 3)     # odd, and higher than wide
 TINY = dict(kernels=(8, 12, 16, 8, 12), neurons=20, lrn_alpha=0.3)
@@ -362,7 +361,7 @@ def test_no_cupy_is_one_sentence(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert run("--device", "cuda") == 1
     err = capsys.readouterr().err
-    assert "found no CuPy" in err and "requirements-cuda.txt" in err and err.count("\n") == 1
+    assert "found no CuPy" in err and "requirements/cuda.txt" in err and err.count("\n") == 1
 
 
 def test_one_device_is_enough_for_both_towers():

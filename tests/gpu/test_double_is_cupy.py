@@ -1,10 +1,18 @@
 """The stand-in for CuPy against CuPy itself: the same snippets are accepted, with equal results, or refused by both."""
 
 import pytest
-
 import strict_cupy
-from test_strict_cupy import (ACCEPTED, FOREIGN, FOREIGN_ACCEPTED, FOREIGN_STRICTER, REFUSED, STRICTER, assert_same,
-                              evaluate, snippets)
+from test_strict_cupy import (
+    ACCEPTED,
+    FOREIGN,
+    FOREIGN_ACCEPTED,
+    FOREIGN_STRICTER,
+    REFUSED,
+    STRICTER,
+    assert_same,
+    evaluate,
+    snippets,
+)
 
 pytestmark = pytest.mark.cuda
 

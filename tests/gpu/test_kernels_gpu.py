@@ -5,13 +5,13 @@ import copy
 
 import numpy as np
 import pytest
+from test_kernels import LAYERS as KERNEL_LAYERS
+from test_kernels import plain
+from test_layers import OTHERS, cases, filled, gradient_for, results, spaced
 
 import nn.conv
 from nn import SGD, Conv2d, Device, Dropout, Linear, MaxPool2d, Network
 from nn.kernels import Kernels, fused
-from test_kernels import LAYERS as KERNEL_LAYERS
-from test_kernels import plain
-from test_layers import OTHERS, cases, filled, gradient_for, results, spaced
 
 pytestmark = pytest.mark.cuda
 
