@@ -27,8 +27,8 @@ import data
 from alexnet import MODELS
 from figures import draw_curves, draw_filters
 from nn import SGD, CheckpointError, Profile, feed, load_checkpoint, plateau, save_checkpoint, steps, top_errors
+from nn.arrays import array_module
 from nn.checkpoint import write_text
-from nn.device import array_module
 
 
 class UserError(Exception):
@@ -48,7 +48,7 @@ MODEL_DEFAULTS = {      # what the paper states is alexnet's; the others' were f
     "figure1": dict(epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 FETCH = 20              # steps whose loss and errors are fetched together from a GPU
 IMAGES = 270_000        # seen in a run of the small net, whatever the size of the data
-MAY_CHANGE = {"epochs", "threads", "workers", "device", "profile", "save_every"}      # when a run is resumed
+MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "profile", "save_every"}      # when a run is resumed
 
 
 def make_parser():
@@ -93,6 +93,8 @@ def make_parser():
     add("--threads", type=int, help="of the processor (default: one per core)")
     add("--workers", type=int, default=2, help="threads that make the next batches meanwhile (§ 4.1); 0: none, each "
         "batch is made when it is needed (default: 2)")
+    add("--plain", default=False, action=yes_or_no, help="run the layers as nn/ has them, without their faster forms and "
+        "without threads: several times slower, for a debugger; the same losses within rounding")
     add("--device", default="cpu", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, "
         "else one; cuda:1: that one; cuda:0,cuda:1: these")
     add("--profile", type=int, default=0, metavar="N", help="after three steps to warm up, print for N steps the time "
@@ -171,7 +173,7 @@ def build(options, pictures, side):
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
     shape = (side, side, pictures.train.images.shape[3])
     return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, devices=options.device,
-                **alternatives)
+                plain=options.plain, **alternatives)
 
 
 def expect_memory(network, batch_size):

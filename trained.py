@@ -100,7 +100,7 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
     model, options, classes, side = (facts.get(key) for key in ("model", "options", "classes", "side"))
     expect(isinstance(model, str) and model in MODELS, f"model must be one of {', '.join(MODELS)}, found {model!r:.80}")
     known = inspect.signature(MODELS["figure1"] if model == "figure1" else AlexNet).parameters
-    known = set(known) - {"classes", "image", "init", "bias", "seed", "threads", "devices", "micro_batch"}
+    known = set(known) - {"classes", "image", "init", "bias", "seed", "threads", "devices", "micro_batch", "plain"}
     expect(isinstance(options, dict) and set(options) <= known, f"found options {options!r:.80}, expected some of "
            f"{', '.join(sorted(known))}")
     expect(isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes),

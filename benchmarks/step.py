@@ -247,7 +247,7 @@ ON_GPUS = ("ours", "ours TF32", "eager", "eager TF32", "tuned TF32")
 
 def refuse_emulation(device):
     """End with a sentence where the CUDA devices are emulated, or not there at all."""
-    from nn.device import DeviceError, devices
+    from nn.run.device import DeviceError, devices
     try:
         place = devices(device)[0]
     except DeviceError as error:

@@ -22,14 +22,15 @@ from nn.activation import ReLU, Tanh
 from nn.check import check_layer
 from nn.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from nn.conv import Conv2d
-from nn.device import Device, DeviceError, devices
 from nn.dropout import Dropout
-from nn.feed import feed
+from nn.exchange import Exchange
 from nn.init import initialise
 from nn.linear import Flatten, Linear
 from nn.loss import SoftmaxCrossEntropy, softmax, top_errors
 from nn.lrn import LocalResponseNorm
-from nn.network import Exchange, Network
+from nn.network import Network
 from nn.optim import SGD, plateau, steps
 from nn.pool import MaxPool2d
-from nn.profile import Profile
+from nn.run.device import Device, DeviceError, devices
+from nn.run.feed import feed
+from nn.run.profile import Profile

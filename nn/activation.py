@@ -1,6 +1,6 @@
 """The nonlinearities: ReLU (paper § 3.1) and, to compare with, tanh."""
 
-from nn.device import array_module
+from nn.arrays import array_module
 from nn.layer import Layer, expect_float
 
 

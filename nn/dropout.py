@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from nn.device import array_module
-from nn.kernels import fused
+from nn.arrays import array_module
 from nn.layer import Layer, expect_float
 from nn.random import philox
 
@@ -38,17 +37,12 @@ class Dropout(Layer):
         t, T = part
         F = x.shape[-1]
         N = x.size // F                                         # of maps, (N, H, W, F), every pixel has its row
-        bits, least = philox("dropout", *key), np.uint32(self.rate * 2**32)         # 32 bits a neuron
-        factor = x.dtype.type(1 / scale if self.inverted else 1)
-        cuda = fused(x)
-        if cuda:
-            y, mask = cuda.dropout(x, bits.state["state"]["key"], t * F, T * F, least, factor)
-            return y, (mask * factor if self.inverted else mask)
-        drawn = bits.random_raw((N * F * T + 1) // 2).view("<u4")[:N * F * T]
-        keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= least
+        bits = philox("dropout", *key)
+        drawn = bits.random_raw((N * F * T + 1) // 2).view("<u4")[:N * F * T]       # 32 bits a neuron
+        keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= np.uint32(self.rate * 2**32)
         mask = array_module(x).asarray(keep.reshape(x.shape))
         if self.inverted:
-            mask = mask * factor
+            mask = mask * x.dtype.type(1 / scale)
         return x * mask, mask
 
     def backward(self, dy, cache):

@@ -1,14 +1,12 @@
 """Fully connected layers (paper § 3.5), and the step from maps to features before them."""
 
-import operator
-
 import numpy as np
 
 from nn.layer import Layer, expect_count, expect_float
 
 
 class Flatten(Layer):
-    """(N, H, W, C) → (N, H·W·C). In a network it also marks where the work in pieces of a batch ends."""
+    """(N, H, W, C) → (N, H·W·C)."""
 
     def __repr__(self):
         return "Flatten()"
@@ -27,8 +25,6 @@ class Flatten(Layer):
 class Linear(Layer):
     """y = x W + b."""
 
-    product = staticmethod(operator.matmul)     # a network on the CPU sets its own, which uses all its threads
-
     def __init__(self, inputs, outputs):
         expect_count("Linear's inputs", inputs)
         expect_count("Linear's outputs", outputs)
@@ -41,19 +37,21 @@ class Linear(Layer):
     def output_shape(self, shape):
         return (self.outputs,)
 
-    def forward(self, x, train=True):
-        """x (N, inputs) → y (N, outputs). Kept: x."""
+    def expect(self, x):
         if x.ndim != 2 or x.shape[1] != self.inputs:
             hint = ": add a batch axis with x[None]" if x.shape == (self.inputs,) else \
                    ": put Flatten() before it" if x.ndim == 4 else ""
             raise ValueError(f"{self} expects (N, {self.inputs}), got {x.shape}{hint}")
         expect_float(self, x)
-        y = self.product(x, self.params["W"])                                       # (N, outputs)
+
+    def forward(self, x, train=True):
+        """x (N, inputs) → y (N, outputs). Kept: x."""
+        self.expect(x)
+        y = x @ self.params["W"]                                                    # (N, outputs)
         y += self.params["b"]
         return y, (x if train else None)
 
     def backward(self, dy, cache):
         """∂W = xᵀ ∂y, ∂b = Σ_n ∂y, ∂x = ∂y Wᵀ."""
         x = cache
-        grads = {"W": self.product(x.T, dy), "b": dy.sum(0)}
-        return self.product(dy, self.params["W"].T), grads
+        return dy @ self.params["W"].T, {"W": x.T @ dy, "b": dy.sum(0)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nn.device import array_module
+from nn.arrays import array_module
 
 
 def softmax(logits):

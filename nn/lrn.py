@@ -1,7 +1,6 @@
 """Local response normalisation (paper § 3.3)."""
 
-from nn.device import array_module
-from nn.kernels import fused
+from nn.arrays import array_module
 from nn.layer import Layer, expect_count, expect_maps
 
 
@@ -32,15 +31,14 @@ class LocalResponseNorm(Layer):
     def __repr__(self):
         return f"LocalResponseNorm({self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g})"
 
-    def forward(self, x, train=True):
-        """x (N, H, W, C) → y, the same shape. Kept: x and d; y is recomputed, which saves N·H·W·C floats."""
+    def expect(self, x):
         expect_maps(self, x)
         if x.shape[3] % self.groups:
             raise ValueError(f"{self} expects channels that its {self.groups} groups divide, got {x.shape}")
-        cuda = fused(x)
-        if cuda:
-            y, d = cuda.lrn_forward(x, self.size, self.alpha, self.beta, self.k, self.groups, keep=train)
-            return y, ((x, d) if train else None)
+
+    def forward(self, x, train=True):
+        """x (N, H, W, C) → y, the same shape. Kept: x and d; y is recomputed, which saves N·H·W·C floats."""
+        self.expect(x)
         d = self.window_sum(x * x, self.alpha)
         d += x.dtype.type(self.k)
         return x / power(d, self.beta), ((x, d) if train else None)
@@ -51,9 +49,6 @@ class LocalResponseNorm(Layer):
         The windows are symmetric: j has i in its window when i has j, so the same sum serves forward and backward.
         """
         x, d = cache
-        cuda = fused(x)
-        if cuda:
-            return cuda.lrn_backward(dy, x, d, self.size, self.alpha, self.beta, self.groups), {}
         direct = dy / power(d, self.beta)                                           # ∂y d^−β
         through = direct * x                                                        # ∂y y
         through /= d
@@ -63,10 +58,8 @@ class LocalResponseNorm(Layer):
         return dx, {}
 
     def window_sum(self, a, factor):
-        """factor · the sum of `a` over each window, as a product with a band matrix of the neighbours.
-
-        (On a CPU in at most 1.5 times the time of shifted additions, which need copies with zeros between the rows.)
-        """
+        """factor · the sum of `a` over each window: the product with a band matrix, which is `factor` where channel j
+        is in the window of channel i, and 0 elsewhere."""
         xp = array_module(a)
         C = a.shape[3]
         i = xp.arange(C)
@@ -77,7 +70,7 @@ class LocalResponseNorm(Layer):
 
 
 def power(d, beta):
-    """d^β, a new array. For the paper's β = 3/4 by two square roots: 1.7 times faster than NumPy's power."""
+    """d^β, a new array. For the paper's β = 3/4 by two square roots, sooner than by a power."""
     if beta != 0.75:
         return d ** d.dtype.type(beta)
     half = array_module(d).sqrt(d)

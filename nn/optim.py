@@ -1,11 +1,26 @@
 """Learning (paper § 5): the update rule, and when to lower the learning rate."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from nn.device import array_module
-from nn.kernels import fused
+from nn.arrays import array_module
 
-BLOCK = 1 << 16     # floats: the passes of one update over a block find it in the processor's cache
+
+class Update(NamedTuple):
+    """What one parameter's update needs; w and v are changed in place."""
+    w: object               # the parameter
+    v: object               # its velocity
+    g: object               # ∂L/∂w
+    lr: float               # ε
+    momentum: float
+    decay: float
+
+
+def update(w, v, g, lr, momentum, decay):
+    """The two lines of § 5, in place."""
+    v[...] = momentum * v - decay * lr * w - lr * g
+    w += v
 
 
 class SGD:
@@ -37,39 +52,15 @@ class SGD:
         self.velocity = self.network.split(velocity)
 
     def step(self, gradients, lr):
-        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε.
-
-        On the CPU in blocks, shared out to threads; on a GPU a parameter at a time, queued on its device.
-        """
-        network = self.network
-        for t, weights in enumerate(network.parameters):
-            jobs = []
+        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε."""
+        for t, weights in enumerate(self.network.parameters):
+            updates = []
             for name, w in weights.items():
                 kind = name.split(".")[-1]
                 rate = lr * (self.bias_rate if kind == "b" else 1)
-                jobs.append((w, self.velocity[t][name], gradients[t][name], rate, self.decay[kind]))
-            if network.on_cpu:
-                blocks = [(w.reshape(-1)[i:i + BLOCK], v.reshape(-1)[i:i + BLOCK], g.reshape(-1)[i:i + BLOCK], *more)
-                          for w, v, g, *more in jobs for i in range(0, w.size, BLOCK)]
-                network.workers.map(self._update, [blocks[i::network.workers.threads]
-                                                   for i in range(network.workers.threads)])
-            else:
-                with network.devices[t], network.timed(t, "SGD", "update"):
-                    self._update(jobs)
-
-    def _update(self, jobs):
-        for w, v, g, rate, decay in jobs:
-            cuda = fused(w)
-            if cuda:
-                cuda.sgd(w, v, g, self.momentum, decay, rate)
-                continue
-            real = w.dtype.type
-            change = w * real(decay)
-            change += g
-            change *= real(rate)                    # ε (decay · w + ∂L/∂w)
-            v *= real(self.momentum)
-            v -= change
-            w += v
+                updates.append(Update(w, self.velocity[t][name], gradients[t][name], rate, self.momentum,
+                                      self.decay[kind]))
+            self.network.update(t, updates)
 
 
 def plateau(lr, errors, factor=10.0, drops=3, patience=3):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from nn.device import array_module
-from nn.kernels import fused
+from nn.arrays import array_module
 from nn.layer import Layer, expect_count, expect_maps
 
 
@@ -13,8 +12,8 @@ class MaxPool2d(Layer):
     The paper pools with size 3 and stride 2; size 2, stride 2 is what it compares with. Of equal values in a window the
     first, row by row, gets the gradient, as in Caffe (in the 2012 code every one of them does).
 
-    ceil: False: a last row or column that no whole window reaches is left out. True: a smaller window is added there, as
-        in the 2012 code and in Caffe. With the paper's sizes, 55 → 27 → 13 → 6, there is none; in the ONNX copy of
+    ceil: False: a last row or column that no whole window reaches is left out. True: a smaller window is added there,
+        as in the 2012 code and in Caffe. With the paper's sizes, 55 → 27 → 13 → 6, there is none; in the ONNX copy of
         Caffe's net, 54 → 26 → 12 → 6, the last pooling has one.
     """
 
@@ -51,19 +50,17 @@ class MaxPool2d(Layer):
         return [x[:, i:i + down:self.stride, j:j + right:self.stride]
                 for i in range(self.size) for j in range(self.size)]
 
-    def forward(self, x, train=True):
-        """x (N, H, W, C) → y (N, P, Q, C). Kept: the place of each winner in its window, one byte, and shapes."""
+    def expect(self, x):
         expect_maps(self, x)
         if min(x.shape[1:3]) < self.size:
             raise ValueError(f"{self} expects maps of at least {self.size} pixels a side, got {x.shape}: "
                              "use larger images")
+
+    def forward(self, x, train=True):
+        """x (N, H, W, C) → y (N, P, Q, C). Kept: the place of each winner in its window, one byte, and shapes."""
+        self.expect(x)
         maps, x = x.shape, self.complete(x)
-        xp, cuda = array_module(x), fused(x)
-        if cuda:
-            P, Q, _ = self.output_shape(x.shape[1:])
-            y, winner = cuda.max_pool_forward(x, P, Q, self.size, self.stride, keep=train)
-            return y, ((winner, x.shape, maps) if train else None)
-        places = self.places(x)
+        xp, places = array_module(x), self.places(x)
         y = places[0].copy()                                                        # (N, P, Q, C)
         if not train:
             for place in places[1:]:
@@ -80,10 +77,6 @@ class MaxPool2d(Layer):
     def backward(self, dy, cache):
         """∂x sums, over the windows that a pixel has won, their ∂y: one pixel can win several windows."""
         winner, shape, maps = cache
-        cuda = fused(dy)
-        if cuda:
-            dx = cuda.max_pool_backward(dy, winner, *shape[1:3], self.size, self.stride)
-            return dx[:, :maps[1], :maps[2]], {}
         dx = array_module(dy).zeros(shape, dy.dtype)
         for number, place in enumerate(self.places(dx)):
             place += dy * (winner == number)

@@ -23,5 +23,5 @@ def generator(*key):
 
 def philox(*key):
     """The same for Philox4x64-10 (Salmon et al. 2011), which is counter-based: any number of its sequence can be
-    computed alone, so a GPU draws the same bits (nn/kernels.cu)."""
+    computed alone, so a GPU draws the same bits (nn/fast/kernels.cu)."""
     return np.random.Philox(numbers(key))

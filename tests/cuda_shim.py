@@ -1,6 +1,6 @@
-"""CUDA kernels on the CPU, for tests: a C++ compiler makes a library of nn/kernels.cu in which a launch is a loop.
+"""CUDA kernels on the CPU, for tests: a C++ compiler makes a library of nn/fast/kernels.cu in which a launch is a loop.
 
-    module = load("nn/kernels.cu", real="float")
+    module = load("nn/fast/kernels.cu", real="float")
     module.get_function("sgd")((grid,), (block,), (w, v, g, np.int64(w.size), …))
 
 Arguments are NumPy arrays and NumPy scalars. Their types must be the kernel's: CUDA would take any, and read nonsense.

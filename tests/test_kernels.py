@@ -1,7 +1,7 @@
-"""The kernels of nn/kernels.cu without a GPU: they compile for every GPU in use; and, compiled for the CPU
-(tests/cuda_shim.py), the layers' CUDA paths give what the plain forms give, number by number.
+"""The kernels of nn/fast/kernels.cu without a GPU: they compile for every GPU in use; and, compiled for the CPU
+(tests/cuda_shim.py), the layers' forms for CUDA give what the plain forms give, number by number.
 
-Here NumPy arrays stand in for CuPy's: the layers' own CUDA paths run, with their wrappers and launches. Memory that a
+Here NumPy arrays stand in for CuPy's: the forms run as they are, with their wrappers and launches. Memory that a
 kernel is to fill holds NaN before, and has guards on both sides. Threads run in order and in reverse.
 """
 
@@ -18,11 +18,13 @@ import cuda_shim
 import numpy as np
 import nvrtc
 import pytest
-from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, POOLS, cases, filled, gradient_for, results, spaced
+from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, POOLS, cases, gradient_for, results, spaced
+from test_layers import filled as filled_plainly
 
-import nn.conv
-import nn.kernels
+import nn.fast.cuda
+import nn.fast.kernels
 from nn import SGD, Conv2d, Dropout, LocalResponseNorm, MaxPool2d, check_layer
+from nn.fast.cuda import CudaForms
 from nn.random import philox
 
 ROOT = Path(__file__).parents[1]
@@ -58,9 +60,9 @@ class Arrays:
         return getattr(np, name)
 
     def RawModule(self, code, options):
-        assert code == nn.kernels.SOURCE.read_text(encoding="utf-8")
+        assert code == nn.fast.kernels.SOURCE.read_text(encoding="utf-8")
         (option,) = options
-        module = cuda_shim.load(nn.kernels.SOURCE, option.removeprefix("-Dreal="), SANITIZE)
+        module = cuda_shim.load(nn.fast.kernels.SOURCE, option.removeprefix("-Dreal="), SANITIZE)
         module.compile, module.reverse = lambda: None, self.reverse
         return module
 
@@ -80,29 +82,34 @@ class Arrays:
 
 @pytest.fixture(params=["forwards", "backwards"])
 def on_shim(request, monkeypatch):
-    """Layers given NumPy arrays take their CUDA paths."""
+    """Forms for CUDA, given NumPy arrays, launch their kernels on the CPU."""
     if cuda_shim.compiler() is None:
         pytest.skip("no C++ compiler to run kernels on the CPU")
     arrays = Arrays(reverse=request.param == "backwards")
     monkeypatch.delenv("NN_FUSED", raising=False)
-    monkeypatch.setattr(nn.kernels, "array_module", lambda array: arrays)
+    monkeypatch.setattr(nn.fast.kernels, "array_module", lambda array: arrays)
     yield arrays
     arrays.check_guards()
-    nn.kernels.compiled.cache_clear()
+    nn.fast.kernels.compiled.cache_clear()
+
+
+def filled(layer, dtype=np.float64):
+    """The layer's form for CUDA, with other parameters, of type `dtype`."""
+    return CudaForms().form(filled_plainly(layer, dtype))
 
 
 def plain(function, *args, **kwargs):
-    """The same call on the plain path."""
+    """The same call without kernels: the form falls back to its plain layer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NN_FUSED", "0")
         return function(*args, **kwargs)
 
 
 def kernels(real=np.float64):
-    return nn.kernels.fused(np.zeros(1, real))
+    return nn.fast.kernels.fused(np.zeros(1, real))
 
 
-# The layers' CUDA paths against their plain forms --------------------------------------------------------------------
+# The forms for CUDA against their plain forms -----------------------------------------------------------------------
 
 @pytest.mark.parametrize("layer, shape, draw", LAYERS)
 def test_the_layer_is_its_plain_form(layer, shape, draw, on_shim):
@@ -122,7 +129,7 @@ def test_the_layer_is_its_plain_form(layer, shape, draw, on_shim):
 @pytest.mark.parametrize("layer, shape, draw", [case for case in LAYERS if np.prod(case.values[1]) <= 250])
 def test_gradients(layer, shape, draw, on_shim):
     """Every entry of every gradient of the smaller layers, against finite differences."""
-    check_layer(layer, spaced(*shape), **draw)
+    check_layer(CudaForms().form(layer), spaced(*shape), **draw)
 
 
 @pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | POOLS | LARGER))
@@ -154,7 +161,7 @@ def test_convolution_in_chunks_of_images(layer, shape, images, on_shim, monkeypa
     dy = gradient_for(layer, x)
     wanted = plain(results, layer, x, dy)
     P, Q, _ = layer.output_shape(shape[1:])
-    monkeypatch.setattr(nn.conv, "COLUMNS", images * P * Q * layer.params["W"][..., 0].size * 8)
+    monkeypatch.setattr(nn.fast.cuda, "COLUMNS", images * P * Q * layer.params["W"][..., 0].size * 8)
     found = results(layer, x, dy)
     for name in wanted:
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-12, atol=1e-12, err_msg=name)
@@ -166,7 +173,7 @@ def test_convolution_in_chunks_of_images(layer, shape, images, on_shim, monkeypa
 @pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 1), (2, 3)])
 def test_pool_of_equal_values_and_of_none(size, stride, dtype, on_shim):
     """Winners to the bit: few different values, so ties everywhere; and NaN and infinities among them."""
-    layer, rng = MaxPool2d(size, stride), np.random.default_rng(0)
+    layer, rng = CudaForms().form(MaxPool2d(size, stride)), np.random.default_rng(0)
     x = rng.integers(0, 3, (3, 9, 12, 5)).astype(dtype)
     for odd in (np.nan, np.inf, -np.inf):
         y, cache = layer.forward(x)
@@ -183,7 +190,7 @@ def test_pool_of_equal_values_and_of_none(size, stride, dtype, on_shim):
 @pytest.mark.parametrize("part", [(0, 1), (0, 2), (1, 2), (2, 3)])
 def test_dropout_draws_numpys_bits(shape, rate, part, on_shim):
     """Philox4x64-10 from the key and a number's index alone: every neuron, every tower."""
-    layer, x = Dropout(rate), spaced(*shape)
+    layer, x = CudaForms().form(Dropout(rate)), spaced(*shape)
     for key in (0, 0, "fc6"), (7, 123456789, "fc7"):
         _, mask = layer.forward(x, key=key, part=part)
         _, wanted = plain(layer.forward, x, key=key, part=part)
@@ -207,8 +214,8 @@ def test_the_update_is_section_5s(dtype, tolerance, on_shim):
     def run():
         rng = np.random.default_rng(0)
         params = {"fc1.W": rng.standard_normal((7, 43)).astype(dtype), "fc1.b": rng.standard_normal(43).astype(dtype)}
-        network = SimpleNamespace(parameters=[params], devices=[nn.Device("cpu")], on_cpu=True,
-                                  workers=SimpleNamespace(threads=2, map=lambda f, items: list(map(f, items))))
+        network = SimpleNamespace(parameters=[params], devices=[nn.Device("cpu")],
+                                  update=lambda t, updates: CudaForms().update(updates))
         sgd = SGD(network, weight_decay=0.05, bias_rate=2.0)
         for lr in (0.1, 0.1, 0.01):
             sgd.step([{name: rng.standard_normal(p.shape).astype(dtype) for name, p in params.items()}], lr)
@@ -222,7 +229,7 @@ def test_the_update_is_section_5s(dtype, tolerance, on_shim):
 @pytest.mark.parametrize("name", ["im2col", "lrn_backward", "max_pool_backward", "dropout", "sgd"])
 def test_more_threads_than_numbers_change_nothing(name, on_shim):
     """The last block of a launch is never full: here all but one of its threads have nothing to do."""
-    count = nn.kernels.BLOCK + 1
+    count = nn.fast.kernels.BLOCK + 1
     cuda = kernels()
     a = {letter: on_shim.empty(count, np.float64) for letter in "wvgxyd"}
     for array in a.values():
@@ -252,7 +259,7 @@ def huge(shape, dtype=np.float32):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is sure to lend memory that is never touched")
 def test_numbers_beyond_2_to_the_32():
     """The last block of a launch of more than 2^32 numbers, whose maps hold something at their very end alone."""
-    module, x = cuda_shim.load(nn.kernels.SOURCE), huge((5, 1021, 1024, 1024))
+    module, x = cuda_shim.load(nn.fast.kernels.SOURCE), huge((5, 1021, 1024, 1024))
     N, H, W, C = x.shape
     ends = x[-1, -2:, -2:]                                      # (2, 2, C): the last window of 2×2
     ends[...] = np.random.default_rng(0).standard_normal(ends.shape)
@@ -310,7 +317,7 @@ def test_arguments_of_other_types_are_refused(on_shim):
 
 
 def test_numpy_arrays_have_no_kernels():
-    assert nn.kernels.fused(np.zeros(3)) is None
+    assert nn.fast.kernels.fused(np.zeros(3)) is None
 
 
 def test_kernels_are_compiled_once_for_each_type(on_shim):
@@ -327,13 +334,13 @@ def test_without_a_compiler_the_plain_form_works_and_says_so_once(on_shim, recwa
         raise RuntimeError("CuPy failed to load libnvrtc.so.12\nand more")
 
     on_shim.RawModule = fails
-    layer, x = LocalResponseNorm(), spaced(3, 4, 2, 7)
+    layer, x = CudaForms().form(LocalResponseNorm()), spaced(3, 4, 2, 7)
     wanted = plain(results, layer, x, x)
     for _ in range(3):
         np.testing.assert_equal(results(layer, x, x), wanted)
     (warning,) = recwarn
     assert str(warning.message) == (
-        "nn/kernels.cu cannot be compiled (CuPy failed to load libnvrtc.so.12): going on with plain array operations, "
+        "nn/fast/kernels.cu cannot be compiled (CuPy failed to load libnvrtc.so.12): going on with plain array operations, "
         "which are slower; check that CuPy and the CUDA toolkit fit each other")
 
 
@@ -373,7 +380,7 @@ def test_the_sanitizer_sees_an_access_one_beyond(array):
     result = sanitized("-c", "import numpy as np, cuda_shim\n"
                        "w, v, g = (np.zeros(301, np.float32) for _ in range(3))\n"
                        f"{short}\n"
-                       "module = cuda_shim.load('nn/kernels.cu', sanitize=True)\n"
+                       "module = cuda_shim.load('nn/fast/kernels.cu', sanitize=True)\n"
                        "one = np.float32(1)\n"
                        "module.get_function('sgd')((2,), (256,), (w, v, g, np.int64(301), one, one, one))")
     assert result.returncode and "heap-buffer-overflow" in result.stderr, result.stderr
@@ -387,7 +394,7 @@ def test_compiles_for(arch, real):
     """Volta to Hopper: without a warning of ours, spills or a stack; few enough registers for full occupancy of half
     an SM at least (64 of 65,536 registers / 1024 threads)."""
     try:
-        used = nvrtc.compile_for(nn.kernels.SOURCE, arch, real)
+        used = nvrtc.compile_for(nn.fast.kernels.SOURCE, arch, real)
     except LookupError as reason:
         pytest.skip(str(reason))
     assert set(used) == {"im2col", "lrn_forward", "lrn_backward", "max_pool_forward", "max_pool_backward", "dropout",

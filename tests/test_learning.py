@@ -7,26 +7,30 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import nn.optim
+import nn.fast.cpu
 from alexnet import SmallAlexNet
 from nn import SGD, CheckpointError, Device, load_checkpoint, plateau, save_checkpoint, steps
-from nn.workers import Workers
+from nn.fast import CpuForms, PlainForms
+from nn.run.workers import Workers
 
 TINY = dict(kernels=(8, 8, 8, 8, 8), neurons=12)
 
 
-def one_layer(W, b):
-    """What SGD needs of a network: parameters, devices, workers and where they are."""
-    return SimpleNamespace(parameters=[{"fc1.W": W, "fc1.b": b}], devices=[Device()], workers=Workers(2), on_cpu=True)
+def one_layer(W, b, forms=None):
+    """What SGD needs of a network: parameters, devices, and how to update."""
+    forms = forms or CpuForms(Workers(2))
+    return SimpleNamespace(parameters=[{"fc1.W": W, "fc1.b": b}], devices=[Device()],
+                           update=lambda t, updates: forms.update(updates))
 
 
-@pytest.mark.parametrize("block", [1 << 16, 5])
+@pytest.mark.parametrize("block", [1 << 16, 5, None])
 def test_the_update_rule_of_section_5(block, monkeypatch):
-    """v ← 0.9 v − 0.0005 ε w − ε g, w ← w + v, number by number, through a change of ε; biases do not decay."""
-    monkeypatch.setattr(nn.optim, "BLOCK", block)
+    """v ← 0.9 v − 0.0005 ε w − ε g, w ← w + v, number by number, through a change of ε; biases do not decay. In plain
+    form (None) and in blocks."""
+    monkeypatch.setattr(nn.fast.cpu, "BLOCK", block)
     rng = np.random.default_rng(0)
     W, b = rng.standard_normal((4, 3)), rng.standard_normal(3)
-    sgd = SGD(one_layer(W, b))
+    sgd = SGD(one_layer(W, b, None if block else PlainForms()))
     wanted = {"W": W.copy().reshape(-1).tolist(), "b": b.copy().tolist()}
     speed = {key: [0.0] * len(values) for key, values in wanted.items()}
     for step in range(6):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-import nn.network
+import nn.exchange
+import nn.run.pieces
 from alexnet import AlexNet, Figure1Net, SmallAlexNet, summary
 from data import DATASETS
 from nn import SGD, Conv2d, Dropout
-from nn.workers import Workers
+from nn.run.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -93,7 +94,7 @@ def test_gradients_of_the_whole_net_by_finite_differences(towers, activation):
 def test_pieces_and_threads_change_nothing(options, piece, monkeypatch):
     """Seven images: pieces of unequal size, as many as suit threads and cache (`piece` floats), or as asked for."""
     plain, other = (double(SmallAlexNet(5, IMAGE, **TINY | o)) for o in (dict(threads=2), options))
-    monkeypatch.setattr(nn.network, "PIECE", piece)
+    monkeypatch.setattr(nn.run.pieces, "PIECE", piece)
     assert_same_gradients(plain, other, *batch(7))
 
 
@@ -148,7 +149,7 @@ def test_weights_of_another_net_are_refused(spoil, sentence):
 def test_only_what_the_paper_says_crosses_between_the_towers(monkeypatch):
     """§ 3.2, floats per image: 21,632 each way before conv3, 4,608 before fc6, 2,048 before fc7, and 2,048 one way
     before fc8; backward the same the other way. No weight and no gradient of one crosses."""
-    network, crossed, send = AlexNet(), Counter(), nn.network.send
+    network, crossed, send = AlexNet(), Counter(), nn.exchange.send
     first, second = network.devices
     images, labels, N = np.zeros((2, 224, 224, 3), np.float32), np.zeros(2, int), 2
 
@@ -156,7 +157,7 @@ def test_only_what_the_paper_says_crosses_between_the_towers(monkeypatch):
         if source is not target:
             crossed[source, target, array.size / N] += 1
         return send(array, source, target)
-    monkeypatch.setattr(nn.network, "send", seen)
+    monkeypatch.setattr(nn.exchange, "send", seen)
 
     there = Counter([(second, first, n) for n in (21_632, 4_608, 2_048, 2_048)] +
                     [(first, second, n) for n in (21_632, 4_608, 2_048)])

@@ -13,8 +13,9 @@ import strict_cupy
 
 import train
 from alexnet import AlexNet, SmallAlexNet
-from nn import SGD, feed, kernels, load_checkpoint, save_checkpoint
-from nn.device import Device, DeviceError, devices, send
+from nn import SGD, feed, load_checkpoint, save_checkpoint
+from nn.fast import kernels
+from nn.run.device import Device, DeviceError, devices, send
 
 IMAGE = (31, 27, 3)     # odd, and higher than wide
 TINY = dict(kernels=(8, 12, 16, 8, 12), neurons=20, lrn_alpha=0.3)
@@ -24,7 +25,7 @@ needs_compiler = pytest.mark.skipif(cuda_shim.compiler() is None, reason="no C++
 
 @pytest.fixture(params=["plain", pytest.param("kernels", marks=needs_compiler)])
 def gpu(request, monkeypatch):
-    """Two devices; with the layers in array operations, and with nn/kernels.cu."""
+    """Two devices; with the layers in array operations, and with nn/fast/kernels.cu."""
     monkeypatch.setenv("NN_FUSED", str(int(request.param == "kernels")))
     with strict_cupy.install(devices=2) as machine:
         yield machine
@@ -131,9 +132,9 @@ def test_every_array_of_a_tower_is_on_its_device(place, numbers, gpu):
     images, labels = next(batches(1))
     logits, caches = network.forward(images)
     owned = [[], []]
-    for _, jobs, of_jobs in caches:
-        for (_, t), kept in zip(jobs, of_jobs):
-            owned[t] += arrays_in(kept)
+    for one in caches:
+        for job in one.jobs:
+            owned[job.tower] += arrays_in(job.caches)
     assert min(map(len, owned)) > 20
     _, gradients = network.loss_and_gradients(images, labels)
     sgd.step(gradients, 0.01)
@@ -336,7 +337,8 @@ def test_train_py_gives_the_cpus_log(folder, gpu, capsys):
 
 
 def test_train_py_resumes_on_another_device(folder, plain, capsys):
-    constant = ("--schedule", "constant")
+    # At ε = 0.02 this run forks on rounding: initial weights × (1 − 1e-7) on the CPU alone move the validation loss by 1e-3.
+    constant = ("--schedule", "constant", "--lr", "0.005")
     assert run("--epochs", "2", *constant, "--out", "cpu") == 0
     assert run("--epochs", "1", *constant, "--out", "parts", "--device", "cuda") == 0
     assert train.main(["--resume", "runs/parts", "--epochs", "2", "--device", "cuda:0"]) == 0, capsys.readouterr().err

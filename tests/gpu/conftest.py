@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from nn.device import DeviceError, cuda_devices
+from nn.run.device import DeviceError, cuda_devices
 
 try:
     COUNT, REASON = cuda_devices(), ""

@@ -9,9 +9,10 @@ from test_kernels import LAYERS as KERNEL_LAYERS
 from test_kernels import plain
 from test_layers import OTHERS, cases, filled, gradient_for, results, spaced
 
-import nn.conv
+import nn.fast.cuda
 from nn import SGD, Conv2d, Device, Dropout, Linear, MaxPool2d, Network
-from nn.kernels import Kernels, fused
+from nn.fast.cuda import CudaForms
+from nn.fast.kernels import Kernels, fused
 
 pytestmark = pytest.mark.cuda
 
@@ -37,10 +38,10 @@ def launched(monkeypatch):
 
 
 def on(device, layer, *arrays):
-    """The layer with its parameters on the device, and the arrays there."""
+    """The layer's form for CUDA with its parameters on the device, and the arrays there."""
     layer = copy.copy(layer)
     layer.params = {name: device.put(p) for name, p in layer.params.items()}
-    return layer, *map(device.put, arrays)
+    return CudaForms().form(layer), *map(device.put, arrays)
 
 
 def compare(layer, shape, draw, run=results, device="cuda:0"):
@@ -108,14 +109,14 @@ def test_the_same_bits_each_time(layer, shape, draw):
 @pytest.mark.parametrize("images", [1, 2])
 def test_convolution_in_chunks_of_images(images, monkeypatch):
     layer, shape = Conv2d(4, 6, 3, padding=1, stride=2, groups=2), (3, 5, 7, 4)
-    monkeypatch.setattr(nn.conv, "COLUMNS", images * 3 * 4 * 9 * 2 * 4)
+    monkeypatch.setattr(nn.fast.cuda, "COLUMNS", images * 3 * 4 * 9 * 2 * 4)
     compare(layer, shape, {})
 
 
 @pytest.mark.parametrize("size, stride", [(3, 2), (2, 2), (3, 1)])
 def test_pool_of_equal_values_and_of_none(size, stride):
     """Winners to the bit, by the kernel and in plain form: ties everywhere, and NaN and infinities among them."""
-    layer, rng, device = MaxPool2d(size, stride), np.random.default_rng(0), Device("cuda:0")
+    layer, rng, device = CudaForms().form(MaxPool2d(size, stride)), np.random.default_rng(0), Device("cuda:0")
     x = rng.integers(0, 3, (3, 9, 12, 5)).astype(np.float32)
     for odd in (np.nan, np.inf, -np.inf):
         y, (winner, *_) = layer.forward(x)

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 import evaluate
-import nn.conv
-import nn.network
+import nn.fast.cuda
+import nn.run.memory
 import train
 from alexnet import AlexNet, SmallAlexNet
 from nn import SGD, feed
-from nn.device import CudaDevice, Device, send
+from nn.run.device import CudaDevice, Device, send
 
 pytestmark = pytest.mark.cuda
 two_devices = pytest.mark.multigpu
@@ -93,9 +93,9 @@ def test_everything_a_tower_owns_is_on_its_device():
     images, labels = next(batches(1))
     logits, caches = network.forward(images)
     kept = [[], []]
-    for _, jobs, of_jobs in caches:
-        for (_, t), of_job in zip(jobs, of_jobs):
-            kept[t] += arrays_in(of_job)
+    for one in caches:
+        for job in one.jobs:
+            kept[job.tower] += arrays_in(job.caches)
     assert len(kept[0]) > 20 and len(kept[1]) > 20
     for t, number in enumerate((1, 0)):
         assert {array.device.id for array in kept[t]} == {number}
@@ -165,7 +165,7 @@ def test_the_network_counts_the_bytes_that_cross():
 def test_the_ledger_is_what_a_step_takes(emucuda, columns, monkeypatch):
     """Never less, and at most half more; every array has its own allocation here. Columns of all images at once,
     and of five."""
-    for module in (nn.conv, nn.network):
+    for module in (nn.fast.cuda, nn.run.memory):
         monkeypatch.setattr(module, "COLUMNS", columns)
     emucuda.exact_memory()
     before = [emucuda.live_bytes(t) for t in (0, 1)]            # CuPy's pool holds what earlier tests took

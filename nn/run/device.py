@@ -78,7 +78,7 @@ class Device:
 class CudaDevice(Device):
     """One GPU. Its arrays are CuPy's, and what is asked of it is queued: Python goes on at once, and waits only where
     it needs a number (get, float, seconds, wait). All computing goes through the device's one default stream, in order;
-    `copying` is a second stream, on which batches arrive meanwhile (nn/feed.py)."""
+    `copying` is a second stream, on which batches arrive meanwhile (nn/run/feed.py)."""
 
     def __init__(self, name):
         self.name, self.sent, self._lock = name, {}, threading.Lock()

@@ -28,8 +28,8 @@ class Profile:
     def table(self, steps):
         """The report of the last `steps` steps as text, in milliseconds and bytes a step. Waits for the devices."""
         network, towers = self.network, range(len(self.network.towers))
-        threads = network.workers.threads if network.on_cpu else 1
-        in_threads = {str(stage) for stage in network.stages if stage.in_pieces}
+        threads = network.workers.threads if network.in_threads else 1
+        in_threads = {str(stage) for stage in network.stages if stage.convolutional}
 
         def milliseconds(stage, direction, t):
             seconds = sum(device.seconds(start, stop) for device, start, stop in self.spans[stage, direction, t])

@@ -1,9 +1,9 @@
-"""The kernels of nn/kernels.cu as functions of arrays. A layer asks for them with
+"""The kernels of nn/fast/kernels.cu as functions of arrays. A layer asks for them with
 
     cuda = fused(x)
     if cuda: …                  # one pass through memory instead of many
 
-and has its plain form under it, which says the same in array operations.
+and its plain form in nn/ does the same in array operations.
 """
 
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nn.device import array_module
+from nn.arrays import array_module
 
 SOURCE = Path(__file__).with_name("kernels.cu")
 BLOCK = 256             # threads in a block: any multiple of 32 does, no kernel shares anything within one
@@ -34,13 +34,13 @@ def compiled(xp, real):
         return Kernels(xp, real)
     except Exception as error:                      # whatever a compiler or the lack of one may raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"nn/kernels.cu cannot be compiled ({reason}): going on with plain array operations, which are "
+        warnings.warn(f"nn/fast/kernels.cu cannot be compiled ({reason}): going on with plain array operations, which are "
                       "slower; check that CuPy and the CUDA toolkit fit each other", RuntimeWarning, stacklevel=4)
         return None
 
 
 class Kernels:
-    """nn/kernels.cu compiled for arrays of the library `xp` (CuPy) and the type `real`, np.float32 or np.float64.
+    """nn/fast/kernels.cu compiled for arrays of the library `xp` (CuPy) and the type `real`, np.float32 or np.float64.
 
     Every function takes arrays on the current device and queues its work there; only `sgd` changes any of them.
     """

@@ -1,0 +1,20 @@
+"""The layers of nn/, faster: what a network runs. The plain forms in nn/ are the reference; tests/test_fast.py compares.
+
+A fast form is made from a plain layer. It is a subclass, so it has the same contract, and it shares the plain layer's
+attributes, so it has the same parameters, also after they are replaced.
+
+    forms = choose(devices, workers)        # the one place that knows which device has which forms
+    conv = forms.form(Conv2d(3, 96, 11, 4))
+    forms.update(updates)                   # the update of § 5, see nn/optim.py
+"""
+
+from nn.fast.cpu import CpuForms
+from nn.fast.cuda import CudaForms
+from nn.fast.forms import PlainForms
+
+
+def choose(devices, workers, plain=False):
+    """The forms for a network on `devices`. plain: the layers as nn/ has them, in the calling thread."""
+    if plain:
+        return PlainForms()
+    return CpuForms(workers) if all(device.number is None for device in devices) else CudaForms()

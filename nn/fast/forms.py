@@ -1,0 +1,22 @@
+"""What all sets of forms share. PlainForms is the set without any: the textbook runs as it stands."""
+
+from nn.optim import update
+
+
+class PlainForms:
+    """Each layer in its plain form."""
+
+    fast = {}                           # {plain class: fast class}
+
+    def form(self, layer):
+        """The form of a plain layer that runs here; the layer itself where there is no faster one."""
+        if type(layer) not in self.fast:
+            return layer
+        form = object.__new__(self.fast[type(layer)])
+        form.__dict__ = layer.__dict__  # one set of attributes, `params` among them, for both
+        return form
+
+    def update(self, updates):
+        """Apply a list of nn.optim.Update."""
+        for one in updates:
+            update(*one)
