@@ -96,13 +96,14 @@ class LoopConv(Conv2d):
         return dx, {"W": dW, "b": dy.sum((0, 1, 2))}
 
 
-def net(conv=Conv2d, pool=MaxPool2d, **options):
+def net(conv=None, pool=None, **options):
     """The small net with its convolutions and pools replaced."""
     network = SmallAlexNet(**options)
-    for tower in network.towers:
+    for tower in network.layers:
         for layer in tower.values():
-            if isinstance(layer, (Conv2d, MaxPool2d)):
-                layer.__class__ = conv if isinstance(layer, Conv2d) else pool
+            other = conv if isinstance(layer, Conv2d) else pool if isinstance(layer, MaxPool2d) else None
+            if other:
+                layer.__class__ = other
     return network
 
 

@@ -68,13 +68,13 @@ def ours(batch, threads, device):
             table, network.profile = network.profile.table(5), None
             return table
         spent = {}
-        for tower in network.towers:
+        for tower in network.layers:
             for name, layer in tower.items():
                 for i, method in enumerate(("forward", "backward")):
                     setattr(layer, method, timed(getattr(layer, method), spent.setdefault(name, [[], []])[i]))
         step()
-        wide = {name for stage in network.stages if not stage.in_pieces for name in stage.layers}
-        for tower in network.towers:
+        wide = {name for stage in network.stages if not stage.convolutional for name in stage.layers}
+        for tower in network.layers:
             for layer in tower.values():
                 del layer.forward, layer.backward
         return {name: [sum(part) / (1 if name in wide else threads) for part in parts] for name, parts in spent.items()}

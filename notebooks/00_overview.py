@@ -278,7 +278,7 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed), f"   both: 
 # |---|---|---|---|
 # | images become batches | `data.py`, `imaging/` | § 2, 4.1 | [01](01_images.ipynb), [09](09_data_augmentation.ipynb) |
 # | Figure 2 in code | `alexnet.py` | § 3.5 | this one, [08](08_the_whole_net.ipynb), [15](15_disputed_details.ipynb) |
-# | batches go through the towers, and back | `nn/network.py`, `nn/device.py` | § 3.2 | [07](07_two_gpus.ipynb) |
+# | batches go through the towers, and back | `nn/network.py`, `nn/exchange.py` | § 3.2 | [07](07_two_gpus.ipynb) |
 # | what a layer must do, and how to check that it does | `nn/layer.py`, `nn/check.py` | | [02](02_a_layer_and_its_gradient.ipynb) |
 # | convolution | `nn/conv.py` | § 3.5 | [03](03_convolution.ipynb) |
 # | ReLU, tanh | `nn/activation.py` | § 3.1 | [04](04_relu.ipynb) |
@@ -287,6 +287,7 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed), f"   both: 
 # | dropout | `nn/dropout.py` | § 4.2 | [10](10_dropout.ipynb) |
 # | fully connected layers, softmax and loss | `nn/linear.py`, `nn/loss.py` | § 3.5 | [02](02_a_layer_and_its_gradient.ipynb) |
 # | initial values, the update rule | `nn/init.py`, `nn/optim.py` | § 5 | [11](11_learning.ipynb) |
+# | the same layers, faster, for CPU and GPU; devices, threads, pieces of a batch | `nn/fast/`, `nn/run/` | § 3.2 | [08](08_the_whole_net.ipynb) |
 # | the loop around all this | `train.py` | § 5 | [12](12_training.ipynb) |
 # | errors, ensembles, Figures 3 and 4 | `evaluate.py`, `figures.py` | § 6 | [13](13_results.ipynb) |
 

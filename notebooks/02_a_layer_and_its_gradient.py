@@ -145,7 +145,6 @@ show_source(Linear.forward)
 show_source(Linear.backward)
 
 # %% [markdown]
-# (`self.product` is `@`, the matrix product; a whole network puts a version there that uses all cores.)
 # **Expect** the loops and the layer to give the same numbers, up to rounding in the sixteenth digit; and the layer to be
 # some hundred times faster even on a batch this small.
 

@@ -20,7 +20,9 @@ import numpy as np
 import tools
 from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
 from nn import Conv2d, check_layer
-from nn.conv import correlate, correlate_weights, dilate, im2col, turn
+from nn.conv import col2im, im2col
+from nn.fast.cpu import CpuForms, correlate, dilate, turn
+from nn.run.workers import Workers
 
 rng = np.random.default_rng(3)
 
@@ -153,9 +155,10 @@ print(f"largest difference {product_difference:.0e}")
 layer = Conv2d(8, 16, size=3)
 layer.params = {"W": rng.standard_normal((3, 3, 8, 16)).astype(np.float32), "b": np.zeros(16, np.float32)}
 x = rng.standard_normal((1, 16, 16, 8), np.float32)
-seconds = dict(zip(("seven loops", "im2col, whole batch", "nn.Conv2d"),
+fast = CpuForms(Workers(1)).form(layer)         # see "What the columns cost"
+seconds = dict(zip(("seven loops", "im2col, as above", "nn.Conv2d", "its fast form"),
                    timed(lambda: convolution(x, **layer.params), lambda: convolution_as_product(x, **layer.params),
-                         lambda: layer.forward(x), rounds=3)))
+                         lambda: layer.forward(x), lambda: fast.forward(x), rounds=3)))
 work = 14 * 14 * 16 * 3 * 3 * 8                 # multiply-adds: positions × kernels × numbers in a kernel
 for name, time in seconds.items():
     print(f"{name:20} {1e3 * time:9.3f} ms   {work / time / 1e6:9,.1f} million multiply-adds a second")
@@ -164,7 +167,7 @@ print(f"At the loops' rate, conv1 of one AlexNet image: {105_415_200 / work * se
 # %% [markdown]
 # ## What the columns cost
 #
-# Every number of the image stands in up to $R \cdot S / t^2$ rows: the columns are that many times larger than the image.
+# Every number of the image stands in about $R \cdot S / t^2$ rows: the columns are about that many times larger than the image.
 # **Expect** 25 times for the second layer, whose kernels are 5×5 with stride 1. For a batch of 128, in float32, that
 # is nearly a gigabyte for one layer, all of which has to be written to memory and read again.
 
@@ -176,16 +179,17 @@ for name, (side, positions, size, channels) in {"conv1": (224, 55, 11, 3), "conv
 
 # %% [markdown]
 # The paper's whole graphics card had 3 GB. This project does two things about it. The net sends a few images at a time
-# through its convolutions. And for stride 1 the image is unrolled along its rows only: then what row $r$ of the kernel
-# sees at all positions is already one block of that memory, and the product is a sum of $R$ products,
+# through its convolutions. And the *fast form* of the layer, which a network runs on a CPU, unrolls an image along its rows
+# only, where the stride is 1. What row $r$ of the kernel sees at all positions is then one block of memory, and the
+# product is a sum of $R$ products,
 #
 # $$Y = \sum_{r=0}^{R-1} \text{columns}_r \cdot W_r ,$$
 #
-# with $R$ times less to copy. Here are the lines (maps lie rows first inside, so that such a block is contiguous):
+# with $R$ times less to copy (`nn/fast/cpu.py`). It gives the same numbers, up to rounding. Here is the plain form:
 
 # %%
 show_source(im2col)
-show_source(correlate)
+show_source(Conv2d.forward)
 
 # %% [markdown]
 # ## Backward: bias and weights
@@ -200,12 +204,8 @@ show_source(correlate)
 # $$\partial W_{rsck} = \sum_{n,p,q} x_{n,\;pt+r,\;qt+s,\;c}\;\partial y_{npqk}.$$
 #
 # As matrices: $Y = \text{columns} \cdot W$ is a Linear layer, whose gradient we know,
-# $\partial W = \text{columns}^\mathsf{T}\,\partial Y$. Two lines of the project say so:
-
-# %%
-show_source(correlate_weights)
-
-# %% [markdown]
+# $\partial W = \text{columns}^\mathsf{T}\,\partial Y$.
+#
 # ## Backward: the input
 #
 # **The pixel $x_{nijc}$** occurs in all outputs whose window covers it. Position $(p, q)$ covers it at the kernel's
@@ -213,52 +213,17 @@ show_source(correlate_weights)
 #
 # $$\partial x_{nijc} = \sum_k \;\sum_{\substack{p,\,r:\; pt + r = i}}\; \sum_{\substack{q,\,s:\; qt + s = j}} \partial y_{npqk}\,W_{rsck}. \qquad (1)$$
 #
-# Take **stride 1** first. Then $p = i - r$ and $q = j - s$ are determined, and
-#
-# $$\partial x_{nijc} = \sum_k \sum_{r,s} \partial y_{n,\;i-r,\;j-s,\;k}\;W_{rsck},$$
-#
-# where $\partial y$ counts as 0 outside its map. Only the minus signs keep this from being a convolution as we
-# know it. Count the kernel's places from the other end: $r = R - 1 - r'$ and $s = S - 1 - s'$, so that
-# $i - r = i + r' - (R-1)$. With $\partial y$ padded by $R - 1$ zeros above and left (call it $\widehat{\partial y}$,
-# whose row $i$ is row $i - (R - 1)$ of $\partial y$), and as many below and right,
-#
-# $$\partial x_{nijc} = \sum_k \sum_{r',s'} \widehat{\partial y}_{n,\;i+r',\;j+s',\;k}\;\, W_{R-1-r',\;S-1-s',\;c,\;k}. \qquad (2)$$
-#
-# This is the formula of the forward pass. The gradient of a convolution is a convolution: of $\partial y$, with the
-# kernels *turned by 180°*, and with $C$ and $K$ exchanged.
-#
-# **Stride $t$.** Now only every $t$-th offset gives a position: $p = (i - r)/t$ must be whole. Put $t - 1$ zeros between the
-# rows of $\partial y$ and between its columns. In this spread array, position $p$ lies in row $pt$, and rows
-# that are no multiple of $t$ are zero. Reading it at $i - r$ gives $\partial y_p$ where $pt = i - r$, and 0
-# otherwise: which is just the condition in (1). So (2) holds for every stride, with $\partial y$ spread out first.
-# (Padding in the forward pass: $x$ then means the padded image. Its border is cut off at the end, or, what is the
-# same, never computed: $R - 1 - \text{padding}$ zeros around $\partial y$ instead of $R - 1$.)
+# The matrices say the same in two steps. First the gradient of the columns, as in a Linear layer:
+# $\partial\,\text{columns} = \partial Y \cdot W^\mathsf{T}$. Then every number of the columns gives its gradient back to the
+# pixel that it was copied from, and a pixel that was copied many times adds them up. This second step is called **col2im**.
+# For one place $(r, s)$ of the kernel, the pixels are one slice of $x$: two short loops.
 
 # %%
-dy_small = np.arange(1.0, 5).reshape(1, 2, 2, 1)
-spread = dilate(dy_small, 7, 7, before=2, stride=2)[:, 0, :, 0]             # for x of 5×5, kernels of 3×3, stride 2
-kernel = np.arange(1.0, 10).reshape(3, 3, 1, 1)
-turned = turn(kernel, groups=1)[..., 0, 0]
-dx_small = correlate(spread[:, None, :, None], turn(kernel, 1), 1, 1)[:, 0, :, 0]
-print(dx_small)
-
-# %% tags=["figure"]
-figure, panels = plt.subplots(1, 4, figsize=(7.2, 2.4), width_ratios=(2, 7, 3, 5))
-for axes, numbers, name in zip(panels, (dy_small[0, :, :, 0], spread, turned, dx_small),
-                               ("∂y, 2×2", "spread and padded, 7×7", "kernel, turned", "∂x, 5×5")):
-    axes.imshow(numbers, vmin=-numbers.max(), vmax=1.6 * numbers.max())
-    for (i, j), number in np.ndenumerate(numbers):
-        axes.text(j, i, f"{number:.0f}", ha="center", va="center", fontsize=8, color="0.75" if number == 0 else BLACK)
-    axes.set(title=name, xticks=[], yticks=[])
-    axes.title.set_fontsize(9)
-panels[1].add_patch(plt.Rectangle((1.53, 1.53), 2.94, 2.94, fill=False, ec=ORANGE, lw=3))
-panels[3].add_patch(plt.Rectangle((1.53, 1.53), 0.94, 0.94, fill=False, ec=ORANGE, lw=3))
-show(figure, "**Figure 3.3.** The gradient of the input for a 5×5 image, a 3×3 kernel (1, 2, 3 / 4, 5, 6 / 7, 8, 9) and stride "
-             "2. ∂y is spread out by the stride and padded; the turned kernel slides over it with stride 1. The framed "
-             "window gives the framed pixel: 1·9 + 2·7 + 3·3 + 4·1 = 36. All four windows of the forward pass cover it.")
+show_source(col2im)
+show_source(Conv2d.backward)
 
 # %% [markdown]
-# The plain way needs no such thought. Every product that forward adds gives a contribution to each of its factors (chapter
+# The slow way needs no such thought. Every product that forward adds gives a contribution to each of its factors (chapter
 # 02), so backward is the same seven loops with other lines inside:
 
 # %%
@@ -288,11 +253,59 @@ for stride in (1, 2, 3):
     backward_difference = max(backward_difference, difference)
     print(f"stride {stride}: largest difference {difference:.0e}; finite differences agree to {check_layer(layer, x):.0e}")
 
-show_source(Conv2d.backward)
+# %% [markdown]
+# ## The gradient of a convolution is a convolution
+#
+# Formula (1) can be written in another way, which needs no col2im. Take **stride 1** first. Then $p = i - r$ and $q = j - s$ are determined, and
+#
+# $$\partial x_{nijc} = \sum_k \sum_{r,s} \partial y_{n,\;i-r,\;j-s,\;k}\;W_{rsck},$$
+#
+# where $\partial y$ counts as 0 outside its map. Only the minus signs keep this from being a convolution as we
+# know it. Count the kernel's places from the other end: $r = R - 1 - r'$ and $s = S - 1 - s'$, so that
+# $i - r = i + r' - (R-1)$. With $\partial y$ padded by $R - 1$ zeros above and left (call it $\widehat{\partial y}$,
+# whose row $i$ is row $i - (R - 1)$ of $\partial y$), and with as many below and right as $x$ needs,
+#
+# $$\partial x_{nijc} = \sum_k \sum_{r',s'} \widehat{\partial y}_{n,\;i+r',\;j+s',\;k}\;\, W_{R-1-r',\;S-1-s',\;c,\;k}. \qquad (2)$$
+#
+# This is the formula of the forward pass. The gradient of a convolution is a convolution: of $\partial y$, with the
+# kernels *turned by 180°*, and with $C$ and $K$ exchanged.
+#
+# **Stride $t$.** Now only every $t$-th offset gives a position: $p = (i - r)/t$ must be whole. Put $t - 1$ zeros between the
+# rows of $\partial y$ and between its columns. In this spread array, position $p$ lies in row $pt$, and rows
+# that are no multiple of $t$ are zero. Reading it at $i - r$ gives $\partial y_p$ where $pt = i - r$, and 0
+# otherwise: which is just the condition in (1). So (2) holds for every stride, with $\partial y$ spread out first.
+# (Padding in the forward pass: $x$ then means the padded image. Its border is cut off at the end, or, what is the
+# same, never computed: $R - 1 - \text{padding}$ zeros around $\partial y$ instead of $R - 1$.)
+#
+# The fast form on a CPU computes $\partial x$ so, with three functions of `nn/fast/cpu.py`: `dilate` spreads $\partial y$ out,
+# `turn` turns the kernels, `correlate` is the convolution (all of them with the rows of a map first, then the images). For
+# stride 1 it saves col2im. For larger strides most of what it multiplies are zeros; the only such layer of AlexNet is
+# the first, and the gradient of the images is not needed.
+
+# %%
+dy_small = np.arange(1.0, 5).reshape(1, 2, 2, 1)
+spread = dilate(dy_small, 7, 7, before=2, stride=2)[:, 0, :, 0]             # for x of 5×5, kernels of 3×3, stride 2
+kernel = np.arange(1.0, 10).reshape(3, 3, 1, 1)
+turned = turn(kernel, groups=1)[..., 0, 0]
+dx_small = correlate(spread[:, None, :, None], turn(kernel, 1), 1, 1)[:, 0, :, 0]
+print(dx_small)
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 4, figsize=(7.2, 2.4), width_ratios=(2, 7, 3, 5))
+for axes, numbers, name in zip(panels, (dy_small[0, :, :, 0], spread, turned, dx_small),
+                               ("∂y, 2×2", "spread and padded, 7×7", "kernel, turned", "∂x, 5×5")):
+    axes.imshow(numbers, vmin=-numbers.max(), vmax=1.6 * numbers.max())
+    for (i, j), number in np.ndenumerate(numbers):
+        axes.text(j, i, f"{number:.0f}", ha="center", va="center", fontsize=8, color="0.75" if number == 0 else BLACK)
+    axes.set(title=name, xticks=[], yticks=[])
+    axes.title.set_fontsize(9)
+panels[1].add_patch(plt.Rectangle((1.53, 1.53), 2.94, 2.94, fill=False, ec=ORANGE, lw=3))
+panels[3].add_patch(plt.Rectangle((1.53, 1.53), 0.94, 0.94, fill=False, ec=ORANGE, lw=3))
+show(figure, "**Figure 3.3.** The gradient of the input for a 5×5 image, a 3×3 kernel (1, 2, 3 / 4, 5, 6 / 7, 8, 9) and stride "
+             "2. ∂y is spread out by the stride and padded; the turned kernel slides over it with stride 1. The framed "
+             "window gives the framed pixel: 1·9 + 2·7 + 3·3 + 4·1 = 36. All four windows of the forward pass cover it.")
 
 # %% [markdown]
-# (The lines under `if cuda` do the same with kernels for GPUs.)
-#
 # A published NumPy convolution has a backward pass that leaves out the spreading. **Expect** it to pass every test at
 # stride 1, and to be altogether wrong at stride 2. The lesson is for your own tests: try strides, paddings and shapes that do
 # not fit.
@@ -488,7 +501,7 @@ check(two_sides(layer, x, v), [np.vdot(y, v)] * 2)
 
 # %%
 assert max(loops_difference, product_difference, backward_difference, groups_difference) < 1e-11
-assert seconds["seven loops"] > 50 * seconds["im2col, whole batch"]
+assert seconds["seven loops"] > 50 * seconds["im2col, as above"]
 assert seconds["seven loops"] > 50 * seconds["nn.Conv2d"]
 assert (columns == 5).sum() == 4 and (columns[4] == [5, 6, 9, 10]).all()
 assert dx_small[2, 2] == 36 and spread.shape == (7, 7)

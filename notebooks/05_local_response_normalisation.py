@@ -96,8 +96,8 @@ show_source(LocalResponseNorm.forward)
 show_source(LocalResponseNorm.window_sum)
 
 # %% [markdown]
-# The sum over a window of neighbours is a product with a matrix that has ones near its diagonal, times α. (The lines under
-# `if cuda` are for GPUs.) **Expect** the loops to be some hundred times slower.
+# The sum over a window of neighbours is a product with a matrix that has ones near its diagonal, times α.
+# **Expect** the loops to be some hundred times slower.
 
 # %%
 x = rng.standard_normal((1, 13, 13, 32))

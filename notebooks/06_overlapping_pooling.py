@@ -87,7 +87,7 @@ show_source(MaxPool2d.forward)
 # %% [markdown]
 # The layer loops over the $z^2$ *places* in a window instead of over windows: for each place, the pixels that all windows have
 # there are one slice of `x` with step $s$. It keeps one byte per window, the number of the winning place. (`complete` does nothing
-# here: it is for `ceil=True`, exercise 1. The lines under `if cuda` are for GPUs.)
+# here: it is for `ceil=True`, exercise 1.)
 #
 # ## Who sees whom
 #

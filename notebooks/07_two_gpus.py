@@ -21,8 +21,7 @@ import tools
 from tools import BLACK, BLUE, ORANGE, check, show, show_source
 from alexnet import AlexNet, SmallAlexNet, summary
 from nn import Conv2d, Flatten, Linear
-from nn.device import Device
-from nn.network import Exchange
+from nn import Device, Exchange
 
 rng = np.random.default_rng(7)
 

@@ -24,7 +24,8 @@ from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
 from alexnet import AlexNet, summary
 from nn import SGD, Conv2d, Linear, MaxPool2d, Profile, SoftmaxCrossEntropy
 from nn.loss import softmax
-from nn.network import PIECE, arrays_in
+from nn.run.memory import arrays_in
+from nn.run.pieces import PIECE
 
 rng = np.random.default_rng(8)
 
@@ -252,7 +253,8 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
 #
 # ## Time
 #
-# Now the clock. We make every layer note when it begins and ends, as `benchmarks/step.py` does, and run a training
+# Now the clock. What a network runs are fast forms of its layers (`nn/fast/`): the same results within rounding, sooner.
+# `net.layers` holds them, and all times in this chapter are theirs. We make every one note when it begins and ends, as `benchmarks/step.py` does, and run a training
 # step with 16 images three times; the fastest counts. (Other programs on the machine can only slow it down.) Going
 # forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
 # for the input), except conv1, whose input needs no gradient. **Expect** the convolutions to take most of the time,
@@ -260,6 +262,7 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
 # the whole step.
 
 # %%
+forms = net.layers[0]
 batch, labels = 50 * rng.standard_normal((32, 224, 224, 3), np.float32), rng.integers(0, 1000, 32)
 
 
@@ -276,13 +279,13 @@ def layer_times(count):
     """{layer: [forward, backward] seconds}, and the seconds of the whole step."""
     notes = {name: ([], []) for name in out}
     for name in out:
-        layers[name].forward = noting(layers[name].forward, notes[name][0])
-        layers[name].backward = noting(layers[name].backward, notes[name][1])
+        forms[name].forward = noting(forms[name].forward, notes[name][0])
+        forms[name].backward = noting(forms[name].backward, notes[name][1])
     start = time.perf_counter()
     net.loss_and_gradients(batch[:count], labels[:count])
     whole = time.perf_counter() - start
     for name in out:
-        del layers[name].forward, layers[name].backward                     # the class's own again
+        del forms[name].forward, forms[name].backward                       # the class's own again
     return {name: [sum(part) for part in parts] for name, parts in notes.items()}, whole
 
 # %%
@@ -387,7 +390,7 @@ points = {name: (intensity(name, n), work[name] / spent[name][0]) for name, n in
 with net.workers.one_blas_thread():
     for n in (1, 16, 128):
         x = rng.standard_normal((n, 9216), np.float32)
-        t = min(timed(lambda: layers["fc6"].forward(x), rounds=1)[0] for _ in range(4))
+        t = min(timed(lambda: forms["fc6"].forward(x), rounds=1)[0] for _ in range(4))
         points[f"fc6, N = {n}"] = intensity("fc6", n), n * weights["fc6"] / t
 for name, (i, rate) in points.items():
     print(f"{name:13} {i:6.2f} multiply-adds a byte, {rate / 1e9:6.1f} billion a second, {rate / min(peak, bandwidth * i):4.0%} of its roof")

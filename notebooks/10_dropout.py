@@ -104,7 +104,7 @@ show_source(Dropout.forward)
 
 # %% [markdown]
 # `bits` is a generator of random bits; a neuron is kept if its 32 bits, read as a whole number, are at least
-# $r \cdot 2^{32}$. (The lines under `if cuda` are for GPUs.)
+# $r \cdot 2^{32}$.
 #
 # ## The gradient
 #

@@ -24,6 +24,7 @@ import tools
 from tools import BLACK, BLUE, GREEN, ORANGE, check, photo, show, show_source
 import data
 from alexnet import AlexNet, SmallAlexNet
+from nn.optim import update
 from nn import SGD, Dropout, Exchange, Flatten, Linear, Network, ReLU, SoftmaxCrossEntropy, initialise, plateau, steps
 from train import learning_rate
 
@@ -99,11 +100,10 @@ for step in range(6):
     rule(w, v, g[step], rates[step])
 rule_difference = np.abs(walked[-1] - w).max()
 print(f"after six steps, ε lowered in between: {rule_difference:.0e} apart")
-show_source(SGD._update)
+show_source(update)
 
 # %% [markdown]
-# The project keeps a velocity for every weight, and works block by block so that the numbers stay in the processor's
-# cache. Biases have no decay (the paper does not say; in the 2012 code they had none). One ε goes in, for all layers.
+# The project keeps a velocity for every weight. Biases have no decay (the paper does not say; in the 2012 code they had none). One ε goes in, for all layers.
 #
 # The *mean* over the batch is worth a look. `loss_and_gradients` gives the gradient of the mean loss, and by the sum
 # rule that is the mean of the gradients of the single images. **Expect** equality within rounding of 32 bits.

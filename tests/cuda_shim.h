@@ -1,4 +1,4 @@
-// What nn/kernels.cu takes from CUDA, for a C++ compiler: the words, the thread's number, and a launch that is a loop.
+// What nn/fast/kernels.cu takes from CUDA, for a C++ compiler: the words, the thread's number, and a launch that is a loop.
 // (Enough for kernels whose threads never wait for each other.)
 #pragma once
 #include <algorithm>
