@@ -39,7 +39,7 @@ class Network:
         if len(self.devices) != len(towers) or not all(isinstance(device, Device) for device in self.devices):
             raise ValueError(f"devices must be a list of one Device per tower, {len(towers)}, got {devices!r}")
         self.on_cpu = all(device.number is None for device in self.devices)
-        self.in_threads = self.on_cpu and not plain
+        self.plain, self.in_threads = plain, self.on_cpu and not plain
         self.workers = Workers(threads)
         self.forms = choose(self.devices, self.workers, plain)
         self.layers = [{name: self.forms.form(layer) for name, layer in tower.items()} for tower in towers]
@@ -60,7 +60,7 @@ class Network:
         last=False leaves the last layer out.
         """
         xs, passes = self.hand_out(images), []                  # {tower: its maps}
-        with self.one_blas_thread():
+        with self.hold_blas():
             for stage in self.stages:
                 widths = {t: x.shape[-1] for t, x in xs.items()}
                 towers = [t for t, tower in enumerate(self.towers) if stage.first in tower]
@@ -75,7 +75,7 @@ class Network:
     def backward(self, dlogits, passes):
         """∂loss/∂logits (N, classes) and what forward returned → gradients in the form of `parameters`. `passes` is used up."""
         ds, gradients = {0: dlogits}, [{} for _ in self.towers]
-        with self.one_blas_thread():
+        with self.hold_blas():
             while passes:
                 one = passes.pop()
                 ds = one.backward(ds, gradients)
@@ -119,9 +119,9 @@ class Network:
         there = {device.name: device.put(images) for device in self.devices}        # once for two towers on one card
         return {t: there[device.name] for t, device in enumerate(self.devices)}
 
-    def one_blas_thread(self):
-        """While our own threads share out the work, BLAS uses one."""
-        return self.workers.one_blas_thread() if self.in_threads or not self.on_cpu else nullcontext()
+    def hold_blas(self):
+        """While our own threads share out the work, BLAS uses one; in the plain form it uses all that there are."""
+        return self.workers.all_blas_threads() if self.plain else self.workers.one_blas_thread()
 
     # The parameters ------------------------------------------------------------------------------------------------
 

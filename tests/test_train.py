@@ -134,6 +134,20 @@ def test_a_loss_that_is_not_finite_stops_the_run(folder):
     assert not (folder / "runs" / "wild" / "checkpoint.npz").exists()
 
 
+def test_the_textbook_itself_trains_and_a_resumed_run_may_change_to_it(folder):
+    """--plain: the same losses as the default within rounding, and config.json says which it was."""
+    rows = {}
+    for name, more in ("fast", []), ("plain", ["--plain"]):
+        status, out, err = run(*QUICK, *more, "--lr", "0.002", "--out", name)
+        assert status == 0, err
+        with open(folder / "runs" / name / "log.csv") as file:
+            rows[name] = [float(row["train_loss"]) for row in csv.DictReader(file)]
+        assert json.loads((folder / "runs" / name / "config.json").read_text())["options"]["plain"] is bool(more)
+    np.testing.assert_allclose(rows["plain"], rows["fast"], rtol=1e-4)
+    status, out, err = run("--resume", str(folder / "runs" / "fast"), "--plain")
+    assert status == 0, err
+
+
 def test_a_full_disk_is_one_sentence(folder):
     """Files may not grow beyond 20 kB here: a checkpoint is larger."""
     import resource

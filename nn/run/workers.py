@@ -45,6 +45,10 @@ class Workers:
         """with workers.one_blas_thread(): every matrix product inside runs in the thread that asks for it."""
         return self._blas.limit(limits=1)
 
+    def all_blas_threads(self):
+        """with workers.all_blas_threads(): a matrix product inside uses as many threads as there are workers."""
+        return self._blas.limit(limits=self.threads)
+
     def map(self, function, items):
         """[function(item) for item in items], many at a time; an exception in any is raised here."""
         return list(self._pool.map(function, items))
