@@ -1,4 +1,4 @@
-"""Which library an array belongs to: NumPy or CuPy. Layers compute with the library of the arrays that they are given."""
+"""Which library an array belongs to: NumPy or CuPy. Layers compute with the library of their arrays."""
 
 import sys
 

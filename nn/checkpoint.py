@@ -72,7 +72,7 @@ def stored_members(file):
 
 
 def read_npy(data):
-    """The array in the bytes of a .npy file. Raises ValueError unless it is one of plain numbers, as long as it says."""
+    """The array in the bytes of a .npy file. Raises ValueError unless it holds plain numbers, as many as it says."""
     stream = io.BytesIO(data)
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):

@@ -77,7 +77,7 @@ class Conv2d(Layer):
     def backward(self, dy, cache):
         """dy (N, P, Q, K) → dx (N, H, W, C), or None for the first layer; grads W (R, S, C/G, K) and b (K,).
 
-        With Y = columns · W:  ∂W = columnsᵀ · ∂Y,  ∂columns = ∂Y · Wᵀ;  ∂x adds up ∂columns where im2col has copied from.
+        With Y = columns · W:  ∂W = columnsᵀ · ∂Y,  ∂columns = ∂Y · Wᵀ,  and ∂x = col2im(∂columns).
         """
         x, W, xp, padded = cache, self.params["W"], array_module(dy), self.pad(cache)
         N, P, Q, _ = dy.shape

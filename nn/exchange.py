@@ -33,8 +33,8 @@ class Exchange(Layer):
         return joined
 
     def backward(self, dys, devices, widths):
-        """dys: {receiving tower: (…, all channels)} → {tower: the gradient of its own channels, summed over the receiving
-        towers}; widths: {tower: channels}."""
+        """dys: {receiving tower: (…, all channels)} → {tower: the gradient of its own channels, summed
+        over the receiving towers}; widths: {tower: channels}."""
         dxs, start = {}, 0
         for s, width in widths.items():
             own = [send(dy[..., start:start + width], devices[t], devices[s]) for t, dy in dys.items()]

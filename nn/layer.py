@@ -9,6 +9,10 @@ class Layer:
     def __init__(self):
         self.params = {}
 
+    def expect(self, x):
+        """Raise ValueError, with a sentence, unless forward can take x."""
+        expect_float(self, x)
+
     def output_shape(self, shape):
         """Shape of y, without the batch axis, for an x of `shape` (also without it): (H, W, C) or (F,)."""
         return shape

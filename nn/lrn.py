@@ -70,7 +70,7 @@ class LocalResponseNorm(Layer):
 
 
 def power(d, beta):
-    """d^β, a new array. For the paper's β = 3/4 by two square roots, sooner than by a power."""
+    """d^β, a new array; for the paper's β = 3/4 as d^½ · d^¼, by two square roots."""
     if beta != 0.75:
         return d ** d.dtype.type(beta)
     half = array_module(d).sqrt(d)

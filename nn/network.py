@@ -73,7 +73,8 @@ class Network:
         return xs[0], passes
 
     def backward(self, dlogits, passes):
-        """∂loss/∂logits (N, classes) and what forward returned → gradients in the form of `parameters`. `passes` is used up."""
+        """∂loss/∂logits (N, classes) and what forward returned → gradients in the form of `parameters`. `passes` is
+        empty afterwards."""
         ds, gradients = {0: dlogits}, [{} for _ in self.towers]
         with self.hold_blas():
             while passes:

@@ -1,4 +1,5 @@
-"""The layers of nn/, faster: what a network runs. The plain forms in nn/ are the reference; tests/test_fast.py compares.
+"""The layers of nn/, faster: what a network runs. The plain layers in nn/ are the reference; tests/test_fast.py and
+tests/test_kernels.py compare.
 
 A fast form is made from a plain layer. It is a subclass, so it has the same contract, and it shares the plain layer's
 attributes, so it has the same parameters, also after they are replaced.

@@ -1,6 +1,6 @@
 """Fast forms on a GPU: the kernels of nn/fast/kernels.cu, where array operations would go through memory many times.
 
-Where the kernels are not to be had (see fused), each form falls back to its plain layer.
+Where the kernels are not available (see `fused`), each form runs its plain layer.
 """
 
 import numpy as np
@@ -10,7 +10,6 @@ from nn.conv import Conv2d
 from nn.dropout import Dropout
 from nn.fast.forms import PlainForms
 from nn.fast.kernels import fused
-from nn.layer import expect_float
 from nn.lrn import LocalResponseNorm
 from nn.optim import update
 from nn.pool import MaxPool2d
@@ -159,7 +158,7 @@ class CudaDropout(Dropout):
         cuda = fused(x)
         if not (cuda and train):
             return super().forward(x, train, key, part)
-        expect_float(self, x)
+        self.expect(x)
         (t, T), F = part, x.shape[-1]
         bits, least = philox("dropout", *key), np.uint32(self.rate * 2**32)
         factor = x.dtype.type(1 / (1 - self.rate) if self.inverted else 1)

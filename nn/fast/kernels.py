@@ -34,8 +34,9 @@ def compiled(xp, real):
         return Kernels(xp, real)
     except Exception as error:                      # whatever a compiler or the lack of one may raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"nn/fast/kernels.cu cannot be compiled ({reason}): going on with plain array operations, which are "
-                      "slower; check that CuPy and the CUDA toolkit fit each other", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"nn/fast/kernels.cu cannot be compiled ({reason}): going on with plain array operations, "
+                      "which are slower; check that CuPy and the CUDA toolkit fit each other", RuntimeWarning,
+                      stacklevel=4)
         return None
 
 

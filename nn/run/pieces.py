@@ -1,12 +1,12 @@
 """A batch through one stage, in pieces and threads where that is faster.
 
-On the CPU, the convolutional stages take a batch in pieces of a few images, so that a piece's maps and unrolled columns stay
-in the processor's cache. Every piece in every tower is a job, and threads share out the jobs. The fully connected stages,
-whose weights are large, take the whole batch at once, with threads inside each product. (Pieces of 64 images take 1.4 times
-as long for a batch of 128 of the full net.)
+On the CPU, the convolutional stages take a batch in pieces of a few images, so that a piece's maps and unrolled columns
+stay in the processor's cache. Every piece in every tower is a job, and threads share out the jobs. The fully connected
+stages, whose weights are large, take the whole batch at once, with threads inside each product. (Pieces of 64 images
+take 1.4 times as long for a batch of 128 of the full net.)
 
-On a GPU every stage takes the whole batch at once. One thread queues the towers' work, device by device, and does not wait
-for it: so the devices work at the same time.
+On a GPU every stage takes the whole batch at once. One thread queues the towers' work, device by device, and does not
+wait for it: so the devices work at the same time.
 """
 
 import math
@@ -55,8 +55,8 @@ class StagePass:
         job.result = x
 
     def backward(self, ds, gradients):
-        """{tower: ∂loss/∂y of the whole batch} → the same for the stage's inputs, or None at the images. Adds the gradients
-        of the stage's parameters to `gradients`, one dict per tower."""
+        """{tower: ∂loss/∂y of the whole batch} → the same for the stage's inputs, or None at the images. Adds the
+        gradients of the stage's parameters to `gradients`, one dict per tower."""
         network = self.network
         sums = min(network.workers.threads, len(self.jobs)) if network.in_threads else 1
         shares = [self.jobs[i::sums] for i in range(sums)]          # a fixed order of sums, whatever thread is first
@@ -102,7 +102,7 @@ def pieces(network, stage, count):
         return [slice(0, count)]
     number, threads = -(-count * stage.largest // PIECE), network.workers.threads
     even = threads // math.gcd(threads, len(network.towers))
-    number = min(count, -(-number // even) * even)              # so that there is as much for every thread
+    number = min(count, -(-number // even) * even)              # as many jobs for each thread
     edges = [i * count // number for i in range(number + 1)]
     return [slice(start, stop) for start, stop in zip(edges, edges[1:])]
 

@@ -1,7 +1,7 @@
 """Parameters of towers, joined to whole arrays and split into the towers' shares.
 
-`own` is a list with one {"conv1.W": array, …} per tower, on its device. The whole arrays are NumPy's and equal those of the
-one-tower net with groups: a tower's kernels are a block along the last axis.
+`own` is a list with one {"conv1.W": array, …} per tower, on its device. The whole arrays are NumPy's and equal those of
+the one-tower net with groups: a tower's kernels are a block along the last axis.
 """
 
 import numpy as np
@@ -9,13 +9,14 @@ import numpy as np
 
 def join(own, devices):
     """→ {"conv1.W": whole NumPy array, …}."""
-    return {name: np.concatenate([device.get(arrays[name]) for arrays, device in zip(own, devices) if name in arrays], -1)
+    return {name: np.concatenate([device.get(arrays[name]) for arrays, device in zip(own, devices) if name in arrays],
+                                 axis=-1)
             for name in own[0]}
 
 
 def split(whole, own, devices):
-    """The inverse of join: each tower's share of `whole`, on its device, with the shapes of `own`. Raises ValueError if names
-    or shapes differ."""
+    """The inverse of join: each tower's share of `whole`, on its device, with the shapes of `own`. Raises ValueError if
+    names or shapes differ."""
     expected = {name: (*array.shape[:-1], array.shape[-1] * sum(name in arrays for arrays in own))
                 for name, array in own[0].items()}
     found = {name: array.shape for name, array in whole.items()}
