@@ -29,9 +29,9 @@ sys.path.insert(0, str(ROOT))                               # run as a script
 import numpy as np
 
 import data
-from evaluate import rates
 from nn.checkpoint import write_text
-from trained import read
+from results.errors import rates
+from results.trained import read
 
 ABLATIONS = {           # name: (what train.py is told, what the paper says the thing gains: top-1 / top-5 points, where)
     "whole": ([], "the small net with all of it"),

@@ -1,11 +1,7 @@
 """Pictures to look at: a contact sheet of a source, and what § 4.1 makes of a photograph."""
 
-import matplotlib
-
-matplotlib.use("Agg")       # draws into files: no screen is needed
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure  # pyplot would change the backend of the program that imports this
 
 from imaging.decode import decode
 from imaging.sources import class_names
@@ -25,8 +21,8 @@ def contact_sheet(data, path, columns=12, rows=6, seed=0):
     chosen = by_class[np.linspace(0, len(labels) - 1, number).astype(int)]
     names = class_names(data.classes)
     rows = -(-number // columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(columns * 1.1, rows * 1.25 + 0.3), squeeze=False,
-                                  layout="constrained")
+    figure = Figure(figsize=(columns * 1.1, rows * 1.25 + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.axis("off")
     for axes, image, label in zip(panels.flat, (data.train.images[int(i)] for i in chosen), labels[chosen]):
@@ -64,7 +60,7 @@ def augmentation_sheet(photo, path, size=256, sigma=0.1, factor="eigenvalue", se
     colours = pixels + shifts[:, None, None]                # the noise alone, not mirrored
     ten = [view[0] for view in ten_views(pixels[None], side, nothing)]
 
-    figure = plt.figure(figsize=(8.4, 9.6), layout="constrained")
+    figure = Figure(figsize=(8.4, 9.6), layout="constrained")
     parts = figure.subfigures(3, 1, height_ratios=(2, 2.2, 2))
     corners = ["top left", "top right", "bottom left", "bottom right", "centre"]
     draw(parts[0], [*crops], 6, f"Random {side}×{side} crops of the {size}×{size} image, half of them mirrored "
@@ -91,4 +87,3 @@ def draw(figure, images, columns, title, names=None):
 
 def save(figure, path):
     figure.savefig(path, dpi=130)
-    plt.close(figure)

@@ -14,7 +14,7 @@ from interop.protobuf import integers, message, numbers, text
 from interop.published import BVLC_ONNX, make
 from nn import CheckpointError, Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from nn.checkpoint import write_atomically
-from trained import rebuild
+from results.trained import rebuild
 
 OPSET, IR_VERSION = 13, 8
 

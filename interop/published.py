@@ -9,7 +9,7 @@ import numpy as np
 
 import data
 from interop.layout import channels_last
-from trained import rebuild
+from results.trained import rebuild
 
 
 class Published(NamedTuple):
@@ -53,10 +53,3 @@ def make(path, published, tensors, threads=None, devices=None):
                  scale=list(published.scale), source=None, seed=0)
     mean = np.broadcast_to(np.float32(published.mean), (256, 256, 3))
     return rebuild(path, facts, tensors, mean, threads, devices, convert)
-
-
-# The names of the classes --------------------------------------------------------------------------------------------
-
-def title(name):
-    """What to call a class in print: for a wnid of ImageNet's 1000, its first English name; others as they are."""
-    return data.class_names([name])[0]

@@ -15,7 +15,7 @@ from interop.layout import channels_first, channels_last
 from interop.pth import renamed
 from interop.published import TORCHVISION, make
 from nn.checkpoint import write_atomically
-from trained import rebuild
+from results.trained import rebuild
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 

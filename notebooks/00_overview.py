@@ -288,8 +288,8 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed), f"   both: 
 # | fully connected layers, softmax and loss | `nn/linear.py`, `nn/loss.py` | § 3.5 | [02](02_a_layer_and_its_gradient.ipynb) |
 # | initial values, the update rule | `nn/init.py`, `nn/optim.py` | § 5 | [11](11_learning.ipynb) |
 # | the same layers, faster, for CPU and GPU; devices, threads, pieces of a batch | `nn/fast/`, `nn/run/` | § 3.2 | [08](08_the_whole_net.ipynb) |
-# | the loop around all this | `train.py` | § 5 | [12](12_training.ipynb) |
-# | errors, ensembles, Figures 3 and 4 | `evaluate.py`, `figures.py` | § 6 | [13](13_results.ipynb) |
+# | the loop around all this; its options and the files of a run | `train.py`, `training/` | § 5 | [12](12_training.ipynb) |
+# | errors, ensembles, Figures 3 and 4 | `evaluate.py`, `results/` | § 6 | [13](13_results.ipynb) |
 
 # %%
 files = [tools.ROOT / name for name in ("alexnet.py", "data.py", "train.py", "evaluate.py")]
@@ -379,7 +379,7 @@ check(ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=
 # If this cell runs, the text is true on your machine.
 
 # %%
-assert all((tools.ROOT / name).exists() for name in ("imaging", "figures.py", "data.py", "train.py", "evaluate.py"))
+assert all((tools.ROOT / name).exists() for name in ("imaging", "results", "training", "data.py", "train.py", "evaluate.py"))
 assert before.shape == (1, 1000) and abs(before.sum() - 1) < 1e-5 and before.max() < 0.02
 assert "espresso" not in [name for name, _ in best(before)] and abs(np.log(1000) - 6.91) < 0.005
 assert abs(losses[0] - 7) < 1.5 and losses[-1] < 0.5 and names[after.argmax()] == "espresso"

@@ -30,7 +30,7 @@ import train
 from alexnet import SmallAlexNet
 from full_runs import predictions, results
 from nn import SGD, load_checkpoint
-from trained import read
+from results import load
 
 FAST = True                     # False: the training below takes all images and 30 epochs, as the long run does
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
@@ -95,9 +95,9 @@ print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error 
 # ## The loop
 #
 # `train.py` is the loop of the last cell with everything around it that a run of days needs. These are its lines that
-# learn (in `train`; the rest of that function keeps the log and the checkpoints):
+# learn (in `train`; around them it measures, and `training/run.py` keeps the log and the checkpoints):
 #
-#     logits, caches = network.forward(images, train=True, step=step)
+#     logits, caches = network.forward(images, train=True, step=run.step)
 #     loss, cache = network.loss.forward(logits, labels)
 #     gradients = network.backward(network.loss.backward(cache), caches)
 #     sgd.step(gradients, lr)
@@ -187,7 +187,7 @@ show_source(checkpoint.write_atomically)
 # better there than the log says, and with a net this young still not far from the validation images.
 
 # %%
-trained = read(folder / "runs" / "straight")
+trained = load(folder / "runs" / "straight")
 split = data.load(folder / "images.npz", 32, holdout=0.1)
 last = ends["straight"][0]["rows"][-1]
 

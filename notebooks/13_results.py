@@ -21,11 +21,12 @@ import numpy as np
 import tools
 from tools import BLACK, BLUE, ORANGE, check, show, show_source
 import data
-import evaluate
 from alexnet import SmallAlexNet
 from full_runs import predictions, results
 from nn import SGD
-from trained import Trained, read
+from results import Trained, load
+from results.errors import ranks, rates
+from results.neighbours import nearest
 
 FAST = True                     # False: nets trained on all images, for 12 epochs
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
@@ -81,8 +82,8 @@ def top_error(p, labels, k):
     return wrong / len(labels)
 
 
-show_source(evaluate.ranks)
-show_source(evaluate.rates)
+show_source(ranks)
+show_source(rates)
 
 # %% [markdown]
 # One detail is a trap: equal probabilities. A net that has died gives the same to all classes. If `argmax` decides,
@@ -93,9 +94,9 @@ show_source(evaluate.rates)
 # %%
 p, labels = rng.dirichlet(np.ones(10), 500), rng.integers(0, 10, 500)
 p[::5] = np.round(p[::5], 1)                                                # ties
-agree = [top_error(p, labels, k) == evaluate.rates(p, labels)[name] for k, name in ((1, "top1"), (5, "top5"))]
+agree = [top_error(p, labels, k) == rates(p, labels)[name] for k, name in ((1, "top1"), (5, "top5"))]
 dead = np.full((500, 10), 0.1)
-print("agree:", agree, f"  dead net: top-1 {evaluate.rates(dead, labels)['top1']:.0%}, by argmax {np.mean(dead.argmax(1) != labels):.0%}")
+print("agree:", agree, f"  dead net: top-1 {rates(dead, labels)['top1']:.0%}, by argmax {np.mean(dead.argmax(1) != labels):.0%}")
 
 # %% [markdown]
 # ## Three nets
@@ -135,7 +136,7 @@ nets = [trained_net(seed) for seed in range(3)]
 # %%
 live = {views: [net.predict(test.images, views) for net in nets] for views in (1, 10)}          # probabilities (1000, 10) each
 for net, one, ten in zip(nets, live[1], live[10]):
-    print(f"{net.name}: one view {evaluate.rates(one, test.labels)['top1']:.1%}, ten views {evaluate.rates(ten, test.labels)['top1']:.1%}")
+    print(f"{net.name}: one view {rates(one, test.labels)['top1']:.1%}, ten views {rates(ten, test.labels)['top1']:.1%}")
 
 # %% [markdown]
 # Better evidence comes from the long runs (`python train.py` with seeds 0, 1, 2: three minutes each). All their
@@ -209,11 +210,11 @@ show(figure, "**Figure 13.2.** Why averaging pays: −ln p bends, so its value a
 
 # %%
 together = np.mean([full[seed, 10] for seed in (0, 1, 2)], 0)
-single = [evaluate.rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)]
-ensemble = evaluate.rates(together, truth)["top1"]
+single = [rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)]
+ensemble = rates(together, truth)["top1"]
 print("long runs: ", ", ".join(f"{error:.2%}" for error in single), f"  together {ensemble:.2%}")
-live_single = [evaluate.rates(p, test.labels)["top1"] for p in live[10]]
-live_ensemble = evaluate.rates(np.mean(live[10], 0), test.labels)["top1"]
+live_single = [rates(p, test.labels)["top1"] for p in live[10]]
+live_ensemble = rates(np.mean(live[10], 0), test.labels)["top1"]
 print("short nets:", ", ".join(f"{error:.2%}" for error in live_single), f"  together {live_ensemble:.2%}")
 
 # %% [markdown]
@@ -241,7 +242,7 @@ print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; wro
 # by a good part, and no difference between the towers that you could name.
 
 # %%
-net = read(tools.ROOT / "notebooks" / "results" / "12_net.npz")
+net = load(tools.ROOT / "notebooks" / "results" / "12_net.npz")
 kernels = net.network.weights()["conv1.W"]                                  # (5, 5, 1, 16): tower 0's 8, then tower 1's
 initial = SmallAlexNet(seed=0).weights()["conv1.W"]
 moved = np.linalg.norm(kernels - initial) / np.linalg.norm(initial)
@@ -309,7 +310,7 @@ show(figure, "**Figure 13.4.** Test images (above each: its label) and the five 
 # The search is plain: all distances, then the smallest.
 
 # %%
-show_source(evaluate.nearest)
+show_source(nearest)
 
 # %% [markdown]
 # **Expect**, of the neighbours by features, a larger share to be of the image's own class than by pixels: some points
@@ -321,8 +322,8 @@ queries = rng.permutation(2000)[:200]
 pool, wanted = embedded.train, truth[queries]                               # 9,000 images to look among
 index, features = ([net.features(images[i:i + 256]) for i in range(0, len(images), 256)] for images in (pool.images, embedded.test.images[queries]))
 index, features = np.concatenate(index), np.concatenate(features)           # (9000, 512), (200, 512)
-near_features = evaluate.nearest(features, index, 6)[1]                     # (200, 6): numbers of training images
-near_pixels = evaluate.nearest(embedded.test.images[queries].reshape(200, -1).astype(np.float32), pool.images, 6)[1]
+near_features = nearest(features, index, 6)[1]                     # (200, 6): numbers of training images
+near_pixels = nearest(embedded.test.images[queries].reshape(200, -1).astype(np.float32), pool.images, 6)[1]
 same = {name: pool.labels[near] == wanted[:, None] for name, near in (("features", near_features), ("pixels", near_pixels))}
 print("of the six nearest, of the same class:", ", ".join(f"{found.mean():.1%} by {name}" for name, found in same.items()))
 
@@ -353,8 +354,8 @@ show(figure, "**Figure 13.5.** Test images and their six nearest training images
 # %%
 shifted = np.roll(embedded.test.images[queries], 3, axis=2)
 shifted[:, :, :3] = 0                                                       # what left on the right must not come back on the left
-after = {"features": evaluate.nearest(net.features(shifted), index, 6)[1],
-         "pixels": evaluate.nearest(shifted.reshape(200, -1).astype(np.float32), pool.images, 6)[1]}
+after = {"features": nearest(net.features(shifted), index, 6)[1],
+         "pixels": nearest(shifted.reshape(200, -1).astype(np.float32), pool.images, 6)[1]}
 same_after = {name: np.mean(pool.labels[near] == wanted[:, None]) for name, near in after.items()}
 for name, share in same_after.items():
     print(f"by {name:8} of the same class: {same[name].mean():.1%}, of moved images {share:.1%}")
@@ -427,11 +428,11 @@ check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 /
 # not hold.)
 
 # %%
-assert all(agree) and evaluate.rates(dead, labels)["top1"] == 1 and 0.8 < np.mean(dead.argmax(1) != labels) < 0.97
+assert all(agree) and rates(dead, labels)["top1"] == 1 and 0.8 < np.mean(dead.argmax(1) != labels) < 0.97
 assert table[1][2] - table[2][2] > 40.7 - 36.7 and table[1][3] - table[2][3] > 18.2 - 15.4      # Figure 13.1
 assert max(live_single) < 0.5 and live_ensemble < np.mean(live_single) + 0.01
 assert np.allclose(single, (0.119, 0.1295, 0.126)) and abs(ensemble - 0.1155) < 0.001 and ensemble < min(single)
-gains = {seed: evaluate.rates(full[seed, 1], truth)["top1"] - evaluate.rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)}
+gains = {seed: rates(full[seed, 1], truth)["top1"] - rates(full[seed, 10], truth)["top1"] for seed in (0, 1, 2)}
 assert sum(gain > 0 for gain in gains.values()) == 2 and max(differences.values()) < 3
 right = {key: p.argmax(1) == truth for key, p in full.items()}
 alone = [sum(np.sum(right[seed, a] & ~right[seed, b]) for seed in (0, 1, 2)) for a, b in ((10, 1), (1, 10))]

@@ -22,7 +22,7 @@ import numpy as np
 import tools
 from tools import BLACK, check, photo, show, show_source
 import data
-import train
+from training import options as training_options
 from alexnet import AlexNet, SmallAlexNet, summary
 from imaging.pictures import EIGENVALUES
 from interop.published import BVLC, BVLC_ONNX, TORCHVISION
@@ -91,7 +91,7 @@ show(figure, "**Figure 15.1.** Who does what. White: as the paper says, or nothi
 # itself.
 
 # %%
-switch, options = {}, vars(train.make_parser().parse_args([]))
+switch, options = {}, vars(training_options.make_parser().parse_args([]))
 
 
 def default(function, name):
@@ -520,7 +520,7 @@ by_plateau = [plateau(0.01, errors[:n]) for n in range(len(errors) + 1)]
 print("plateau:", *(f"{lr:g}" for lr in by_plateau))
 show_source(plateau)
 show_source(steps)
-assert options["cutout"] == 0 == default(data.random_views, "cutout") and train.MODEL_DEFAULTS["alexnet"]["schedule"] == "plateau"
+assert options["cutout"] == 0 == default(data.random_views, "cutout") and training_options.MODEL_DEFAULTS["alexnet"]["schedule"] == "plateau"
 switch["ε ÷ 10"] = "train.py --schedule steps --drop-at 25 51 79 --epochs 91"
 
 # %% tags=["figure"]
@@ -645,7 +645,7 @@ for how in switch.values():                                                 # ev
     if how.startswith("AlexNet(") and "init=" not in how:
         eval(how[:-1] + ", init=None)")
     if how.startswith("train.py"):
-        train.make_parser().parse_args(how.split()[1:])
+        training_options.make_parser().parse_args(how.split()[1:])
 assert [default(AlexNet, name) for name in ("image", "stem", "kernels", "groups", "lrn", "pool", "towers")] == [
     (224, 224, 3), (11, 4, (0, 3)), (96, 256, 384, 384, 256), 2, True, 3, 2]
 assert none.shape[1] == 54 and at_end.shape[1] == as_227.shape[1] == around.shape[1] == 55

@@ -79,7 +79,7 @@ def figure1(out):
 
 def trained(name, *options):
     """The net of a run in runs/, which is made, or gone on with, where it is not there."""
-    from trained import read
+    from results.trained import read
     folder = Path("runs", name)
     if not (folder / "results.json").exists():
         run("train.py", *(["--resume", folder] if folder.exists() else ["--out", name, *options]))

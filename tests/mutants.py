@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE, LONG, FAST = (
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE, LONG, FAST, API = (
     f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "views", "imagenet", "kernels",
-                                         "strict_network", "interop", "evaluate", "long_runs", "fast"))
+                                         "strict_network", "interop", "evaluate", "long_runs", "fast", "api"))
 
 ANEW = f"{VIEWS}::test_colour_is_drawn_anew_for_every_image_and_epoch_but_not_for_every_batch"
 
@@ -182,29 +182,29 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{INTEROP}::test_a_state_dict_without_pytorch"),
     ("protobuf: numbers are never negative", "interop/protobuf.py", "            value -= (value >> 63) << 64\n", "",
      f"{INTEROP}::test_wire_format"),
-    ("trained: weights may be no numbers", "trained.py", 'weights[name].dtype.kind == "f" and np.isfinite(array).all()',
+    ("results: weights may be no numbers", "results/trained.py", 'weights[name].dtype.kind == "f" and np.isfinite(array).all()',
      "True", f"{INTEROP}::test_weights_that_are_not_right"),
-    ("trained: ten views averaged before the softmax", "trained.py",
+    ("results: ten views averaged before the softmax", "results/trained.py",
      "return np.mean([self.network.predict(view) for view in self.views(images, views)], axis=0)",
      "z = np.mean([np.log(self.network.predict(view)) for view in self.views(images, views)], axis=0)\n"
      "        return np.exp(z) / np.exp(z).sum(1, keepdims=True)",
      f"{EVALUATE}::test_ten_views_are_averaged_after_the_softmax"),
-    ("evaluate: ties are right", "evaluate.py", "return p.shape[1] - (p < own[:, None]).sum(1)",
+    ("results: ties are right", "results/errors.py", "return p.shape[1] - (p < own[:, None]).sum(1)",
      "return 1 + (p > own[:, None]).sum(1)", f"{EVALUATE}::test_ranks_and_rates_on_numbers_by_hand"),
-    ("evaluate: an ensemble of the first net alone", "evaluate.py", "total = {views: p[views] + total.get(views, 0) for views in p}",
+    ("results: an ensemble of the first net alone", "results/errors.py", "total = {views: p[views] + total.get(views, 0) for views in p}",
      "total = total or {views: p[views] * len(options.weights) for views in p}",
      f"{EVALUATE}::test_an_ensemble_is_the_mean_after_the_softmax"),
-    ("evaluate: classes matched by number", "evaluate.py", "return np.array([number[name] for name in pictures.classes])",
+    ("results: classes matched by number", "results/errors.py", "return np.array([number[name] for name in pictures.classes])",
      "return np.arange(len(pictures.classes))", f"{EVALUATE}::test_classes_are_matched_by_name"),
-    ("evaluate: the last block of neighbours only", "evaluate.py", "distances = np.concatenate([distances, new], 1)",
+    ("results: the last block of neighbours only", "results/neighbours.py", "distances = np.concatenate([distances, new], 1)",
      "distances = np.concatenate([distances + np.float32(9), new], 1)", f"{EVALUATE}::test_the_nearest_are_the_nearest"),
-    ("evaluate: a photograph lies on its side", "evaluate.py", "image = ImageOps.exif_transpose(image)", "pass",
+    ("results: a photograph lies on its side", "results/photos.py", "image = ImageOps.exif_transpose(image)", "pass",
      f"{EVALUATE}::test_a_photograph_is_turned_as_its_exif_says"),
     ("pool: zeros beyond the edge", "nn/pool.py", "constant_values=-np.inf", "constant_values=0",
      f"{LAYERS}::test_pool_of_negative_numbers_has_no_zeros_at_its_edge"),
-    ("train: the velocity is not resumed", "train.py", '        sgd.load(arrays["velocity"])\n', "",
+    ("run: the velocity is not resumed", "training/run.py", '            sgd.load(arrays["velocity"])\n', "",
      f"{TRAIN}::test_killed_at_any_point_it_resumes_to_the_same_bits"),
-    ("train: resumed at the start of the epoch", "train.py", 'options.seed, epoch, batch,', 'options.seed, epoch, 0,',
+    ("train: resumed at the start of the epoch", "train.py", 'len(run.rows), run.batch,', 'len(run.rows), 0,',
      f"{TRAIN}::test_killed_at_any_point_it_resumes_to_the_same_bits"),
     ("data: the mean is not aligned with the crop", "imaging/views.py",
      "np.subtract(images[i][crop], mean[crop], out=view)",
@@ -258,6 +258,17 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      "            pass   ", f"{STRICT}::test_the_feed_takes_batches_of_any_size_and_leaves_nothing_behind"),
     ("feed: the second tower gets the first one's images", "nn/run/feed.py", "[images[i] for i in self.towers]",
      "[images[0] for i in self.towers]", f"{STRICT}::test_training_is_the_cpus"),
+    ("train: signal handlers stay", "train.py", "    finally:\n        restore()\n", "    finally:\n        pass\n",
+     f"{API}::test_training_leaves_the_program_as_it_was"),
+    ("meter: a batch counts once, not once an image", "training/meter.py", "loss * n", "loss",
+     f"{API}::test_the_log_is_the_mean_over_the_epoch"),
+    ("run: best.npz of the last epoch", "training/run.py", 'if row["val_top1"] == min(earlier["val_top1"] for earlier in self.rows):',
+     "if True:", f"{API}::test_best_is_the_epoch_with_the_lowest_validation_error"),
+    ("results: classify with one view", "results/trained.py", "self.likeliest(self.predict(image[None], views)[0], top)",
+     "self.likeliest(self.predict(image[None])[0], top)", f"{API}::test_a_photograph_is_classified"),
+    ("figures: a backend for everybody", "results/figures.py", "from matplotlib.figure import Figure",
+     "import matplotlib; matplotlib.use('Agg'); from matplotlib.figure import Figure",
+     f"{API}::test_importing_leaves_the_backend"),
     ("train: memory is not looked at", "train.py", "    expect_memory(network, options.batch_size)\n", "",
      f"{STRICT}::test_too_little_memory_is_said_before_the_first_step"),
     ("data: validation images stay in the training set", "data.py", "for part in (held, ~held))",

@@ -15,10 +15,14 @@ from test_interop import small
 
 import data
 import evaluate
-import figures
 import train
 from nn import save_checkpoint, top_errors
-from trained import read
+from results import figures
+from results.errors import by_class, images_for, ranks, rates, taken_for
+from results.neighbours import nearest
+from results.photos import photograph
+from results.trained import read
+from training.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,10 +68,10 @@ def test_ranks_and_rates_on_numbers_by_hand():
                   [0.0, 0.2, 0.3, 0.2, 0.2, 0.1],               # sixth
                   [1 / 6] * 6, [np.nan] * 6])                   # no opinion; no numbers
     labels = np.zeros(7, int)
-    assert evaluate.ranks(p, labels).tolist() == [1, 2, 2, 5, 6, 6, 6]
-    found = evaluate.rates(p[:6], labels[:6])
+    assert ranks(p, labels).tolist() == [1, 2, 2, 5, 6, 6, 6]
+    found = rates(p[:6], labels[:6])
     assert (found["top1"], found["top5"]) == (5 / 6, 2 / 6)
-    assert evaluate.taken_for(p[:6], labels[:6]).tolist() == [0, 1, 1, 2, 2, 1]
+    assert taken_for(p[:6], labels[:6]).tolist() == [0, 1, 1, 2, 2, 1]
     assert found["loss"] == pytest.approx(-np.log(np.maximum(p[:6, 0], 1e-30)).mean())
 
 
@@ -77,14 +81,14 @@ def test_they_count_as_nn_does():
     p[::50] = np.nan
     labels = rng.integers(0, 7, 500)
     for k in (1, 5):
-        assert (evaluate.ranks(p, labels) > k).sum() == top_errors(p, labels, k)
+        assert (ranks(p, labels) > k).sum() == top_errors(p, labels, k)
 
 
 def test_classes_and_confusions():
     classes = ["a", "b", "c"]
     p = np.array([[0.7, 0.2, 0.1]] * 3 + [[0.1, 0.8, 0.1]] * 2 + [[0.2, 0.3, 0.5]])
     labels = np.array([0, 0, 1, 1, 2, 2])
-    table, confusions = evaluate.by_class(p, labels, classes)
+    table, confusions = by_class(p, labels, classes)
     assert [(row["class"], row["images"], row["top1"]) for row in table] == [("b", 2, 0.5), ("c", 2, 0.5), ("a", 2, 0.0)]
     assert confusions == [{"class": "b", "taken_for": "a", "images": 1}, {"class": "c", "taken_for": "b", "images": 1}]
 
@@ -151,8 +155,8 @@ def test_classes_are_matched_by_name(here, capsys, tmp_path):
     status, out, _ = run(capsys, "runs/seed0", "--data", tmp_path / "two.npz", "--out", tmp_path / "b")
     assert status == 0 and f"{kept.sum()} images" in out
     a, b = (json.loads((tmp_path / name / "results.json").read_text()) for name in "ab")
-    rates = [{row["class"]: row["top1"] for row in found["per_class"]} for found in (a, b)]
-    assert rates[1] == {name: rates[0][name] for name in ("bee", "cat")}
+    by_name = [{row["class"]: row["top1"] for row in found["per_class"]} for found in (a, b)]
+    assert by_name[1] == {name: by_name[0][name] for name in ("bee", "cat")}
 
 
 @pytest.mark.parametrize("split, count", [("test", 60), ("validation", 24), ("train", 216)])
@@ -222,7 +226,7 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path):
     exif[0x0112] = 6                                            # was turned by 90° clockwise
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
     Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
-    found, wanted = (evaluate.photograph(tmp_path / f"{name}.png", net)[0] for name in ("turned", "upright"))
+    found, wanted = (photograph(tmp_path / f"{name}.png", net)[0] for name in ("turned", "upright"))
     np.testing.assert_array_equal(found, wanted)
 
 
@@ -232,10 +236,10 @@ def test_images_that_are_too_much(tmp_path):
     large = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(large, "PNG")
     with pytest.raises(Exception, match="pixels"):
-        evaluate.photograph(io.BytesIO(large.getvalue()), net)
+        photograph(io.BytesIO(large.getvalue()), net)
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(evaluate.UserError, match="16 pixels, expected 8 bits a channel"):
-        evaluate.photograph(tmp_path / "deep.png", net)
+    with pytest.raises(UserError, match="16 pixels, expected 8 bits a channel"):
+        photograph(tmp_path / "deep.png", net)
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
@@ -258,7 +262,7 @@ def test_activations_are_the_networks_own(here, capsys, tmp_path, monkeypatch):
         image=image, layers=dict(layers), answer=answer))
     run(capsys, "activations", ROOT / "datasets/photos/rocket.jpg", "--weights", "runs/seed0", "--out", tmp_path)
     net = read("runs/seed0")
-    image, _ = evaluate.photograph(ROOT / "datasets/photos/rocket.jpg", net)
+    image, _ = photograph(ROOT / "datasets/photos/rocket.jpg", net)
     rate = net.network.towers[0]["drop7"].rate
     np.testing.assert_allclose(drawn["layers"]["relu7"] * (1 - rate), net.features(image[None])[0], rtol=1e-4, atol=1e-6)
     assert list(drawn["layers"]) == ["relu1", "norm1", "pool1", "relu2", "norm2", "pool2", "relu3", "relu4", "relu5",
@@ -271,7 +275,7 @@ def test_the_nearest_are_the_nearest():
     rows, queries = rng.standard_normal((700, 9)).astype(np.float32), rng.standard_normal((4, 9)).astype(np.float32)
     queries[0] = rows[321] + 1e-4                               # where products would lose it
     for size in (64, 700, 1024):
-        distances, numbers = evaluate.nearest(queries, rows, 5, size)
+        distances, numbers = nearest(queries, rows, 5, size)
         wanted = np.linalg.norm(rows.astype(np.float64)[None] - queries[:, None], axis=2)
         np.testing.assert_array_equal(numbers, np.argsort(wanted, 1)[:, :5])
         np.testing.assert_allclose(distances, np.sort(wanted, 1)[:, :5], rtol=1e-5)
@@ -285,7 +289,7 @@ def test_neighbours_and_their_index(here, capsys, tmp_path):
     index, = tmp_path.glob("features-*.npy")
     made, features = index.stat().st_mtime_ns, np.load(index)
     net = read("runs/seed0")
-    _, split = evaluate.images_for(net, evaluate.make_parser()[0].parse_args(["errors", "x"]), "train")
+    _, split = images_for(net, None, "train")
     np.testing.assert_allclose(features, net.features(split.images), rtol=1e-4, atol=1e-5)
     assert run(capsys, *arguments)[1] == out and index.stat().st_mtime_ns == made       # built once
     run(capsys, "neighbours", ROOT / "datasets/photos/coffee.jpg", "--weights", "runs/seed1", "--out", tmp_path)

@@ -34,7 +34,7 @@ def whole_files(folder):
     from alexnet import MODELS
     from interop.safetensors_file import export
     from nn import save_checkpoint
-    from trained import rebuild
+    from results.trained import rebuild
     options = dict(kernels=[4, 4, 4, 4, 4], neurons=8)
     network = MODELS["small"](3, (24, 24, 1), **options)
     net = rebuild("small", dict(model="small", options=options, classes=["a", "b", "c"], side=24, scale=0.01, source=None,
@@ -253,8 +253,8 @@ def spoiled(number, files):
 
 def attempt(path):
     """In the child: LOADED if the file loads and is right, REFUSED if it is refused in a sentence, else what is wrong."""
-    from interop import load
     from nn import CheckpointError
+    from results import load
     try:
         net = load(path)
     except CheckpointError as error:

@@ -17,16 +17,16 @@ import pytest
 
 import data
 from alexnet import MODELS
-from interop import load
 from interop.caffe import read as read_caffe
 from interop.layout import channels_first, channels_last
 from interop.npy import read as read_npy
 from interop.protobuf import integers, message
 from interop.pth import Tensor, resolve
 from interop.pth import read as read_pth
-from interop.published import BVLC, TORCHVISION, title
+from interop.published import BVLC, TORCHVISION
 from nn import CheckpointError, save_checkpoint
-from trained import read, rebuild
+from results import load
+from results.trained import read, rebuild, title
 
 FILES = Path(__file__).parent / "files"
 

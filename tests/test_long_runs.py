@@ -15,8 +15,8 @@ import figure1
 import full_runs
 
 import data
-from evaluate import rates
-from trained import read
+from results.errors import rates
+from results.trained import read
 
 RESULTS = ROOT / "notebooks" / "results"
 

@@ -16,6 +16,7 @@ from alexnet import AlexNet, SmallAlexNet
 from nn import SGD, feed, load_checkpoint, save_checkpoint
 from nn.fast import kernels
 from nn.run.device import Device, DeviceError, devices, send
+from training.run import COLUMNS
 
 IMAGE = (31, 27, 3)     # odd, and higher than wide
 TINY = dict(kernels=(8, 12, 16, 8, 12), neurons=20, lrn_alpha=0.3)
@@ -321,7 +322,7 @@ def run(*arguments):
 
 def log(name):
     with open(f"runs/{name}/log.csv") as file:
-        return [[float(row[column]) for column in train.COLUMNS[:8]] for row in csv.DictReader(file)]
+        return [[float(row[column]) for column in COLUMNS[:8]] for row in csv.DictReader(file)]
 
 
 def test_train_py_gives_the_cpus_log(folder, gpu, capsys):

@@ -1,17 +1,13 @@
-"""The pictures: a run's curves, Figures 3 and 4 of the paper, and what a net sees and confuses.
+"""The pictures: a run's curves, Figures 3 and 4 of the paper, a net's activations and confusions.
 
-Colours are Okabe and Ito's, which the colour-blind can tell apart; nothing is said by colour alone. Under each picture
-stands what it shows.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; nothing is shown by colour alone. Each picture has a
+caption.
 """
 
 import textwrap
 
-import matplotlib
-
-matplotlib.use("Agg")       # draws into files: no screen is needed
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure  # pyplot would change the backend of the program that imports this
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
                                                  "#000000")
@@ -21,7 +17,8 @@ RIGHT, WRONG, OTHER = BLUE, ORANGE, "0.72"                                      
 def draw_curves(rows, path):
     """The log of a run as a picture. rows: dicts with the columns of log.csv, one per epoch."""
     epochs = [row["epoch"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for axes, what, title in (left, "loss", "Loss (cross-entropy)"), (right, "top1", "Top-1 error (%)"):
         factor = 100 if what == "top1" else 1
         axes.plot(epochs, [factor * row[f"train_{what}"] for row in rows], "o--", color="C1", markersize=3,
@@ -49,8 +46,8 @@ def draw_filters(kernels, towers, path):
     tiles = kernels.transpose(3, 0, 1, 2)                                           # (K, R, S, C)
     low, high = (f(tiles, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     tiles = (tiles - low) / np.maximum(high - low, 1e-12)
-    figure, panels = plt.subplots(towers, 1, figsize=(columns * 0.55 + 0.3, towers * (rows * 0.55 + 0.4)),
-                                  squeeze=False, layout="constrained")
+    figure = Figure(figsize=(columns * 0.55 + 0.3, towers * (rows * 0.55 + 0.4)), layout="constrained")
+    panels = figure.subplots(towers, 1, squeeze=False)
     for tower, (axes,) in enumerate(panels):
         sheet = np.ones((rows * (R + 1) - 1, columns * (S + 1) - 1, C))             # a white line between kernels
         for i, tile in enumerate(tiles[tower * K // towers:(tower + 1) * K // towers]):
@@ -64,7 +61,8 @@ def draw_filters(kernels, towers, path):
 
 def draw_curves_together(runs, path):
     """Several runs in one picture. runs: {name: rows as of draw_curves}."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
     styles = zip([BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK] * len(runs), "os^Dv<>" * len(runs), runs.items())
     for color, marker, (name, rows) in styles:
         epochs = [row["epoch"] for row in rows]
@@ -90,7 +88,7 @@ def draw_classified(answers, path, note):
     """
     columns = min(4 if len(answers) % 4 == 0 else 5, len(answers))
     rows = -(-len(answers) // columns)
-    figure = plt.figure(figsize=(2.5 * columns, 4.0 * rows + 0.4), layout="constrained")
+    figure = Figure(figsize=(2.5 * columns, 4.0 * rows + 0.4), layout="constrained")
     body, last = figure.subfigures(2, 1, height_ratios=(4.0 * rows, 0.4))
     for cell, answer in zip(body.subfigures(rows, columns, squeeze=False).flat, answers):
         top, bottom = cell.subplots(2, 1, height_ratios=(2.2, 1.5))
@@ -119,8 +117,9 @@ def draw_neighbours(rows, path, shown=6):
     """Figure 4, right: images, and the training images nearest to each: in the features that the last layer sees, and
     in pixels. rows: dicts with image, title, and features and pixels: [(image, title, distance, same class?), …]."""
     blank, height = 0.35, 1.05 * len(rows) + 0.85           # in columns, between the blocks; in inches
-    figure, panels = plt.subplots(
-        len(rows), 2 * shown + 3, figsize=((2 * shown + 1 + 2 * blank) * 0.86, height), squeeze=False,
+    figure = Figure(figsize=((2 * shown + 1 + 2 * blank) * 0.86, height))
+    panels = figure.subplots(
+        len(rows), 2 * shown + 3, squeeze=False,
         gridspec_kw=dict(width_ratios=[1, blank, *[1] * shown, blank, *[1] * shown], wspace=0.08, hspace=0.3, left=0.01,
                          right=0.99, top=1 - 0.5 / height, bottom=0.35 / height))
     for axes in panels.flat:
@@ -149,7 +148,7 @@ def draw_activations(image, layers, answer, path, shown=12):
     maps = [(name, x) for name, x in layers if x.ndim == 3]
     features = [(name, x) for name, x in layers if x.ndim == 1]
     heights = [1.9, *[1.02] * len(maps), *[0.75] * len(features), 0.25]             # inches
-    figure = plt.figure(figsize=(10, sum(heights)), layout="constrained")
+    figure = Figure(figsize=(10, sum(heights)), layout="constrained")
     *lines, last = figure.subfigures(len(heights), 1, height_ratios=heights)
     left, right = lines[0].subplots(1, 2, width_ratios=(1, 2.4))
     left.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
@@ -189,7 +188,8 @@ def draw_confusions(counts, names, path):
     of the column."""
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 0.42 * len(names) + 2.2
-    figure, axes = plt.subplots(figsize=(side, side * 0.92), layout="constrained")
+    figure = Figure(figsize=(side, side * 0.92), layout="constrained")
+    axes = figure.subplots()
     shades = axes.imshow(share, cmap="Greys", vmin=0, vmax=100)
     for (i, j), value in np.ndenumerate(share):
         if value >= 1:
@@ -217,4 +217,3 @@ def caption(figure, text, place=None):
 
 def save(figure, path):
     figure.savefig(path, dpi=150)
-    plt.close(figure)

@@ -1,13 +1,7 @@
-"""A trained net with all that its use needs: what its outputs are called, and how an image is prepared for it.
-
-    net = read("runs/small-fashion-mnist")                  # a run, or a file that train.py has left: best.npz
-    net.predict(images, views=10)                           # (N, classes): § 4.1, averaged after the softmax
-    net.features(images)                                    # (N, F): what the last layer sees (§ 6.1)
-
-images are uint8, (N, size, size, C), as data.prepare makes them. Files of other programs: interop/.
-"""
+"""A trained net with everything that using it needs: the names of its classes, and how an image is prepared for it."""
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,25 +9,28 @@ import numpy as np
 
 import data
 from alexnet import MODELS, AlexNet
+from interop import READERS
 from nn import CheckpointError, DeviceError, Network, load_checkpoint
 from nn.checkpoint import in_short
+from results.photos import photograph
 
-SIDE = 1024             # pixels: no net here has larger images, and a file that says so is damaged
+SIDE = 1024             # pixels: no net of this program takes larger images; a file that says so is damaged
 
 
 class Trained(NamedTuple):
-    name: str               # the file or run it is from
+    """images are uint8, (n, size, size, C), as data.prepare makes them."""
+    name: str               # of the file or run
     network: Network
     classes: list[str]      # output i means classes[i]
-    size: int               # pixels: the side of the images it takes
-    mean: np.ndarray        # (size, size, C) float32: subtracted where the view is cut; or of a view's side, the same
-                            # for every view (train.py --mean centre)
-    scale: np.ndarray       # () or (C,) float32: factor of the pixels, after that
-    model: str              # which of alexnet.MODELS …
-    options: dict           # … made with which options: together with weights() enough to make it again
-    source: str | None      # what it was trained on, as data.load takes it, where known: with the seed and the share
-    seed: int               # held out of that run, which decide what it has not seen
-    holdout: float = 0.1
+    size: int               # side of the images, in pixels
+    mean: np.ndarray        # (size, size, C) float32, subtracted where the view is cut; or (side, side, C), the same for
+                            # every view (train.py --mean centre)
+    scale: np.ndarray       # () or (C,) float32: factor applied to the pixels after that
+    model: str              # name in alexnet.MODELS
+    options: dict           # of the model: with network.weights() enough to make the network again
+    source: str | None      # what it was trained on, as data.load takes it, if known
+    seed: int               # of that run: with `holdout` it decides which images the run held out
+    holdout: float = 0.1    # share of the training images
 
     @property
     def channels(self):
@@ -55,26 +52,67 @@ class Trained(NamedTuple):
         return np.mean([self.network.predict(view) for view in self.views(images, views)], axis=0)
 
     def features(self, images):
-        """images (n, size, size, C) uint8 → (n, F): what the last layer sees of the central view."""
+        """images (n, size, size, C) uint8 → (n, F): the last layer's input for the central view (§ 6.1)."""
         return self.network.features(next(iter(self.views(images))))
 
+    def classify(self, photo, views=10, top=5):
+        """The `top` likeliest classes of a photograph: [(name, probability), …], the likeliest first.
+
+        photo: a file's name, a Path or a binary file. Raises FileNotFoundError, PIL.UnidentifiedImageError, or UserError
+        for an image of more than 89 million pixels or with more than 8 bits a channel.
+        """
+        image, _ = photograph(photo, self)
+        return self.likeliest(self.predict(image[None], views)[0], top)
+
+    def likeliest(self, p, top):
+        """probabilities p (classes,) → [(name, probability), …] of the `top` largest, the largest first."""
+        return [(title(self.classes[i]), float(p[i])) for i in np.argsort(-p, kind="stable")[:top]]
+
     def grouped(self):
-        """The same net as one tower with groups, which equals two: for what goes through it layer by layer."""
+        """The same net as one tower with groups, which gives the same outputs: for a walk through it layer by layer."""
         if len(self.network.towers) == 1:
             return self
         return rebuild(self.name, self.facts() | dict(options=self.options | dict(towers=1)), self.network.weights(),
                        self.mean, self.network.workers.threads)
 
     def facts(self):
-        """What rebuild needs besides the arrays; JSON can hold it."""
+        """What `rebuild` needs besides the arrays, as JSON can hold it."""
         return dict(model=self.model, options=self.options, classes=self.classes, size=self.size,
                     side=self.side, scale=self.scale.tolist(), source=self.source,
                     seed=self.seed, holdout=self.holdout)
 
 
+def title(name):
+    """The printed name of a class: for one of ImageNet's 1000 wnids its first English name, for others the name itself."""
+    return data.class_names([name])[0]
+
+
+def load(path, threads=None, devices=None):
+    """The Trained in a run's folder or in a weight file of any format in interop/, told by the ending of its name.
+
+    threads, devices: as of AlexNet. Raises CheckpointError: the file is missing or damaged, or what in it does not fit.
+    """
+    path = Path(path)
+    if path.is_dir() or path.suffix == ".npz":
+        return read(path, threads, devices)
+    if path.suffix not in READERS:
+        found = f"{path} is of another kind" if path.exists() else f"found no {path}"
+        raise CheckpointError(f"{found}: expected a run's folder or a file ending in .npz, {', '.join(READERS)}")
+    reader = import_module(f"interop.{READERS[path.suffix]}")
+    try:
+        return reader.load(path, threads, devices)
+    except (CheckpointError, DeviceError):
+        raise
+    except FileNotFoundError:
+        raise CheckpointError(f"found no file {path}: name one that is there") from None
+    except Exception as error:                              # damaged bytes can raise anything
+        raise CheckpointError(f"{path} cannot be read ({in_short(error)}): expected a whole {path.suffix} file of an "
+                              "AlexNet, fetch it again") from error
+
+
 def read(path, threads=None, devices=None):
-    """The Trained of a run's folder, or of a best.npz. Raises CheckpointError if it is missing, damaged or older than
-    what this needs."""
+    """The Trained of a run's folder, or of a best.npz. Raises CheckpointError if it is missing, damaged, or written by a
+    version of train.py that did not store how its net is used."""
     path = Path(path)
     file = path / "best.npz" if path.is_dir() else path
     facts, arrays = load_checkpoint(file)
@@ -85,12 +123,11 @@ def read(path, threads=None, devices=None):
 
 
 def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None):
-    """The Trained that `facts` (as Trained.facts gives them), weights {"conv1.W": array, …} and the mean image describe.
-    convert: for weights laid otherwise, a function of (network, weights) that checks their shapes and turns them.
+    """The Trained that `facts` (as Trained.facts returns them), weights {"conv1.W": array, …} and the mean image describe.
+    convert: for weights in another layout, a function of (network, weights) that checks their shapes and converts them.
 
-    They may be a stranger's: everything is looked at before it is used, and the net is made of zeros, which take no
-    memory, until the weights have proved to be all there and of its shapes. Raises CheckpointError, naming `path` and
-    what does not fit.
+    The file may come from anybody: everything is checked before it is used. The net is made of zeros, which take no memory,
+    until all weights are there with its shapes. Raises CheckpointError, naming `path` and what does not fit.
     """
     def expect(condition, what):
         if not condition:

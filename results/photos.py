@@ -1,0 +1,58 @@
+"""Photographs: found in files and folders, and prepared as a net takes its images."""
+
+import io
+import sys
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+import data
+from training.errors import expect
+
+
+def photograph(file, net):
+    """(the image as the net takes it, (size, size, C) uint8; the same square to show, (H, H, 3) uint8, H up to 400).
+
+    file: a name, a Path or a binary file. The image is turned as its EXIF orientation says, unlike a training set's images
+    (data.py): photographs from telephones would lie on their side. Raises UserError for an image of more than 89 million
+    pixels, which is not decoded, or with more than 8 bits a channel, and Pillow's exceptions for what is no image.
+    """
+    with warnings.catch_warnings(), Image.open(file) as image:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        expect(image.width * image.height <= Image.MAX_IMAGE_PIXELS, f"{image.width}×{image.height} pixels, expected at "
+               f"most {Image.MAX_IMAGE_PIXELS:,}")
+        expect(image.mode[0] not in "IF", f"{image.mode} pixels, expected 8 bits a channel")
+        image = ImageOps.exif_transpose(image)
+        shown = data.prepare(image, min(400, *image.size), 3)
+        return data.prepare(image, net.size, net.channels), shown
+
+
+def find(places):
+    """Yield (name, the file or its bytes) of each image in a list of files, folders and "-" (standard input)."""
+    for place in places:
+        if place == "-":
+            yield "standard input", io.BytesIO(sys.stdin.buffer.read())
+        elif Path(place).is_dir():
+            inside = [path for path in sorted(Path(place).iterdir()) if path.suffix.lower() in data.ENDINGS
+                      and not path.name.startswith(".")]
+            expect(inside, f"{place} has no images: expected files ending in {', '.join(sorted(data.ENDINGS))}")
+            yield from ((str(path), path) for path in inside)
+        else:
+            yield place, place
+
+
+def photographs(places, net):
+    """([(name, prepared, shown), …] as `photograph` returns them; how many could not be read: each is reported, and the
+    others are used)."""
+    found, broken = [], 0
+    for name, file in find(places):
+        try:
+            found.append((name, *photograph(file, net)))
+        except Exception as error:                          # damaged bytes can raise anything
+            reason = {UnidentifiedImageError: "not an image", FileNotFoundError: "there is no such file"}.get(
+                type(error), str(error) or repr(error))
+            print(f"evaluate.py: {name}: {reason}", file=sys.stderr)
+            broken += 1
+    expect(found, "no image could be read: name photographs, folders of them, or - for standard input")
+    return found, broken

@@ -1,0 +1,69 @@
+"""What is measured while an epoch trains: loss and errors, images per second, seconds spent waiting for data."""
+
+import math
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from nn import top_errors
+from nn.arrays import array_module
+
+FETCH = 20              # steps whose loss and errors are copied from a GPU together: every copy waits for the GPU
+
+
+class Meter:
+    """Adds the losses and errors of an epoch's batches to run.sums, and shows them in a progress bar.
+
+    total: images in the epoch; seen: how many of them the run has done already.
+    """
+
+    def __init__(self, run, lr, total, seen, title):
+        self.run, self.lr, self.first, self.seen = run, lr, seen, seen
+        self.device, self.every = run.network.devices[0], 1 if run.network.on_cpu else FETCH
+        self.pending = []               # (images, loss, top-1 errors, top-5 errors) of steps, still on the device
+        self.began, self.waiting = time.monotonic(), 0.0
+        self.bar = tqdm(total=total, initial=seen, unit="img", desc=title, leave=False, disable=None)
+
+    def waited_for(self, batches):
+        """The batches. The time that each takes to come counts as waiting."""
+        while True:
+            asked = time.monotonic()
+            batch = next(batches, None)
+            self.waiting += time.monotonic() - asked
+            if batch is None:
+                return
+            yield batch
+
+    def add(self, loss, logits, labels):
+        """Count a step's loss and errors; the numbers stay on the device until `fetch`."""
+        self.pending.append((len(labels), loss, top_errors(logits, labels, 1), top_errors(logits, labels, 5)))
+        self.seen += len(labels)
+        self.bar.update(len(labels))
+
+    def fetch(self):
+        """Add what is pending to run.sums. Raises UserError if a loss is not finite. Waits for the device."""
+        for n, (loss, top1, top5) in zip((n for n, *_ in self.pending), self.numbers()):
+            self.run.expect_finite(math.isfinite(loss), "the loss", self.lr)
+            sums = self.run.sums
+            self.run.sums = [sums[0] + loss * n, sums[1] + top1, sums[2] + top5]
+        self.pending.clear()
+        self.bar.set_postfix(loss=f"{self.run.sums[0] / self.seen:.3f}", error=f"{self.run.sums[1] / self.seen:.1%}",
+                             refresh=False)
+
+    def numbers(self):
+        """[loss, top-1 errors, top-5 errors] of every pending step as Python numbers, in one copy from the device."""
+        if not self.pending:
+            return []
+        with self.device:
+            xp = array_module(self.pending[0][1])
+            rows = [xp.stack([number.astype(np.float64) for number in row]) for _, *row in self.pending]
+            return self.device.get(xp.stack(rows)).tolist()
+
+    def result(self):
+        """(training loss, top-1 error, top-5 error, images per second, seconds of waiting) of the epoch."""
+        self.fetch()
+        self.bar.close()
+        seconds = time.monotonic() - self.began
+        return (*(value / self.seen for value in self.run.sums), round((self.seen - self.first) / seconds, 1),
+                round(self.waiting, 2))

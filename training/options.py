@@ -1,0 +1,159 @@
+"""The options of train.py, the default of each, and where the default comes from."""
+
+import argparse
+from pathlib import Path
+
+import data
+from alexnet import MODELS
+from training.errors import expect
+from training.run import read_options_of
+
+IMAGES = 270_000            # seen in a run of the small net, whatever the size of the data: found by trying
+
+DEFAULTS = dict(
+    data="fashion-mnist",   # 10,000 images come with the project; the paper: ImageNet (§ 2)
+    holdout=0.1,            # a convention; the paper: 0, it validates on ImageNet's validation set (§ 5)
+    lazy=False,
+    model="small",          # trains on a laptop; the paper: alexnet (§ 3.5)
+    momentum=0.9,           # § 5
+    weight_decay=0.0005,    # § 5
+    bias_decay=0.0,         # § 5 does not say; the 2012 code: 0
+    bias_rate=1.0,          # § 5: "an equal learning rate for all layers"; the 2012 code: 2
+    patience=3,             # § 5: adjusted "manually", by eye
+    mean="pixel",           # § 2: "the mean activity over the training set from each pixel"
+    augment=True,           # § 4.1
+    colour_factor="eigenvalue",     # § 4.1: p λ; the 2012 code: √λ
+    cutout=0,               # not in the paper
+    seed=0,
+    workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
+    plain=False,
+    device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
+    profile=0,
+    save_every=300)         # seconds
+
+MODEL_DEFAULTS = {
+    "alexnet": dict(
+        epochs=90,          # § 5: "roughly 90 cycles"
+        batch_size=128,     # § 5
+        lr=0.01,            # § 5
+        schedule="plateau",     # § 5: ε ÷ 10 "when the validation error rate stopped improving"
+        size=256,           # § 2
+        scale=1.0,          # § 2: "the (centered) raw RGB values"
+        colour=0.1),        # § 4.1
+    "small": dict(          # all of these: found by trying, on the images that come with the project
+        epochs=None,        # as many as make IMAGES images
+        batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
+    "figure1": dict(        # § 3.1 states none: found by trying (benchmarks/figure1.py)
+        epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
+
+MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "profile", "save_every"}      # when a run is resumed
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
+                "inverted_dropout")     # of the net's architecture, passed on to alexnet.py where they are given
+INITIAL = ("init", "bias")              # of its initial values
+
+
+def make_parser(description=None):
+    parser = argparse.ArgumentParser(prog="train.py", description=description,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    yes_or_no = argparse.BooleanOptionalAction
+
+    add = parser.add_argument_group("the run").add_argument
+    add("--data", help="fashion-mnist (default), cifar10, an .npz file, a folder that data.py has prepared (ImageNet, § "
+        "2) or one with train/CLASS/* and val/CLASS/*")
+    add("--holdout", type=float, help="share of every training class to validate on (default: 0.1); 0: validate on the "
+        "test images, as the paper did on ImageNet's validation set (§ 5)")
+    add("--lazy", action=yes_or_no, help="decode a folder's images whenever they are used, instead of all of them into "
+        "memory")
+    add("--model", choices=MODELS, help="alexnet (§ 3.5, Figure 2), small (the same for images of 28 to 64 pixels; "
+        "default) or figure1 (§ 3.1, four layers)")
+    add("--epochs", type=int, help="passes through the training set, at most (§ 5: about 90; small: as many as make "
+        f"{IMAGES:,} images)")
+    add("--batch-size", type=int, help="images per step (§ 5: 128; small: 64)")
+    add("--lr", type=float, help="initial learning rate ε, the same for all layers (§ 5: 0.01, default for alexnet; "
+        "others: 0.02)")
+    add("--momentum", type=float, help="(§ 5: 0.9)")
+    add("--weight-decay", type=float, help="decay of weights (§ 5: 0.0005)")
+    add("--bias-decay", type=float, help="decay of biases (§ 5 does not say; the 2012 code: 0)")
+    add("--bias-rate", type=float, help="learning rate of biases in multiples of ε (§ 5: 1; the 2012 code: 2)")
+    add("--schedule", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the validation error stops "
+        "improving, three times, then stop (§ 5, default); steps: ε ÷ 10 at --drop-at (default for small)")
+    add("--patience", type=int, help="epochs without a new best after which the error has 'stopped improving' (§ 5: by "
+        "eye; default: 3)")
+    add("--drop-at", type=int, nargs="+", metavar="EPOCH", help="with --schedule steps: after how many epochs (the 2012 "
+        "code: 25 51 79 of 91; default: at 60 and 87 %% of --epochs)")
+    add("--size", type=int, help="images are scaled and cropped to this side (§ 2: 256; small: 32); views are 7/8 of "
+        "it (§ 4.1: 224)")
+    add("--scale", type=float, help="factor applied to the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
+    add("--mean", choices=data.MEANS, help="what is subtracted: pixel, the mean image where the crop lies (§ 2, default); "
+        "centre, its centre wherever the crop lies (the 2012 code); channel, one mean per channel")
+    add("--augment", action=yes_or_no, help="random crops, mirror images, colour noise (§ 4.1; default: yes)")
+    add("--colour", type=float, metavar="SIGMA", help="standard deviation of the colour noise along the principal "
+        "components of RGB (§ 4.1: 0.1, default for alexnet; others 0: none)")
+    add("--colour-factor", choices=data.FACTORS, help="factor of the colour noise: λ, of pixels from 0 to 1 (§ 4.1, "
+        "default), or √λ (the 2012 code, 2.3 times as strong)")
+    add("--cutout", type=int, metavar="PIXELS", help="side of a block that is erased from every view (not in the paper; "
+        "default 0: none)")
+    add("--seed", type=int, help="every random draw follows from it (default: 0)")
+    add("--threads", type=int, help="CPU threads (default: one per core)")
+    add("--workers", type=int, help="threads that make the next batches while the net computes (§ 4.1; default: 2); 0: "
+        "none, each batch is made when it is needed")
+    add("--plain", action=yes_or_no, help="run the layers as nn/ has them, without their faster forms and without "
+        "threads: several times slower, for a debugger; the same losses within rounding")
+    add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "
+        "that one; cuda:0,cuda:1: these")
+    add("--profile", type=int, metavar="N", help="after three steps to warm up, print for N steps the time of every "
+        "stage on each device, the bytes copied between devices, and the memory")
+    add("--save-every", type=float, metavar="SECONDS", help="time between checkpoints within an epoch (default: 300)")
+    add("--out", metavar="NAME", help="name of the run's folder in runs/ (default: MODEL-DATA)")
+    add("--resume", metavar="RUN", help="continue the run in this folder")
+
+    add = parser.add_argument_group("the net's alternatives (default: the paper's; see AlexNet in alexnet.py)"
+                                    ).add_argument
+    add("--towers", type=int, help="2: one per GPU (§ 3.2); 1: the same net in one, grouped")
+    add("--one-gpu", action=yes_or_no, help="one tower, half the kernels, no groups: the net that § 3.2 compares with")
+    add("--without", metavar="LAYER", help="leave out conv2, conv3, conv4 or conv5 (§ 1, § 7)")
+    add("--activation", help="relu or tanh (§ 3.1)")
+    add("--lrn", action=yes_or_no, help="local response normalisation (§ 3.3)")
+    add("--lrn-alpha", type=float, help="its α (§ 3.3: 1e-4; the 2012 code and Caffe: 2e-5)")
+    add("--lrn-k", type=float, help="its k (§ 3.3: 2; Caffe: 1)")
+    add("--pool", type=int, help="3: overlapping pooling, 2: not (§ 3.4)")
+    add("--dropout", type=float, help="dropout rate (§ 4.2: 0.5; small: 0.3)")
+    add("--inverted-dropout", action=yes_or_no, help="scale in training, not at test time (§ 4.2: at test time)")
+    add("--init", help="initial values: 2012, paper (§ 5) or he; default 2012, small and figure1 he (nn/init.py)")
+    add("--bias", type=float, help="initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; small: 0)")
+    parser.set_defaults(**DEFAULTS)
+    return parser
+
+
+def read_options(arguments=None, description=None):
+    """→ (all options, defaults filled in; the Path of the run to resume, or None). Raises UserError."""
+    parser = make_parser(description)
+    defaults = vars(parser.parse_args([]))
+    stated = vars(parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(defaults))))
+    stated = {name: value for name, value in stated.items() if value is not None}
+    resume = stated.pop("resume", None)
+    if resume is None:
+        options = defaults | MODEL_DEFAULTS[stated.get("model", DEFAULTS["model"])] | stated
+    else:
+        options = defaults | read_options_of(resume)
+        fixed = [option(name) for name in stated if name not in MAY_CHANGE]
+        expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
+        options |= stated
+    for name in ("batch_size", "patience", "epochs", "threads", "size"):
+        value = options[name]
+        expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
+    for name in ("workers", "cutout", "colour", "profile"):
+        expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
+    for name in ("lr", "scale"):
+        expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")
+    return argparse.Namespace(**options), resume and Path(resume)
+
+
+def option(name):
+    """An option as it is typed: "batch_size" → "--batch-size"."""
+    return f"--{name.replace('_', '-')}"
+
+
+def given(options, names):
+    """{name: value} of those options that were given."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
