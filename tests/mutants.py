@@ -334,7 +334,7 @@ def outcome(tests, file=None, text=None):
     """Run tests in a copy of the project, with another text in one file → (exit status, output) of pytest."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "project")
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "runs", "docs", "__pycache__"))
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "runs", "__pycache__"))
         if file:
             (copy / file).write_text(text)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
