@@ -69,7 +69,7 @@ def build(plan, image, groups=1):
 def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, without=None, activation="relu",
             lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3, pool_ceil=(), dropout=0.5,
             inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0, threads=None, devices=None,
-            micro_batch=None, plain=False, kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
+            micro_batch=None, plain=False, convolution="winograd", kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
     """The paper's net, as a Network with initial values drawn from `seed`.
 
     classes     width of the softmax (§ 3.5: 1000)
@@ -93,8 +93,9 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                 will be loaded
     bias        what biases start at in conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; Caffe 0.1)
 
-    seed draws the initial values and the dropout masks. threads, devices, micro_batch, plain: as in Network.
-    kernels, neurons, stem: widths of the whole net, and conv1's size, stride and padding. Raises ValueError for what fits no net.
+    seed draws the initial values and the dropout masks. threads, devices, micro_batch, plain, convolution: as in
+    Network. kernels, neurons, stem: widths of the whole net, and conv1's size, stride and padding. Raises ValueError for
+    arguments that fit no net.
     """
     for name, value, choices in (("towers", towers, (1, 2)), ("activation", activation, ("relu", "tanh")),
                                  ("pool", pool, (2, 3)), ("groups", groups, (1, 2)),
@@ -130,7 +131,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     plan = {name: make for name, make in plan.items() if name not in absent}
     first = build(plan, image, in_groups)
     others = [build({name: plan[name] for name in list(plan)[:-2]}, image) for _ in range(towers - 1)]
-    network = Network([first, *others], image, devices, seed, threads, micro_batch, plain)
+    network = Network([first, *others], image, devices, seed, threads, micro_batch, plain, convolution)
     if init is not None:
         initialise(network, init, seed, bias=bias)
     return network
@@ -144,7 +145,7 @@ def SmallAlexNet(classes=10, image=(28, 28, 1), **options):
 
 
 def Figure1Net(classes=10, image=(32, 32, 3), *, activation="relu", init="he", seed=0, threads=None, devices=None,
-               micro_batch=None, plain=False):
+               micro_batch=None, plain=False, convolution="winograd"):
     """The four-layer net of Figure 1 (§ 3.1), for CIFAR-10: three convolutions and one fully connected layer, ReLU or
     tanh, nothing to regularise. (The paper gives no widths; 32, 32 and 64 kernels of 5×5 are what the authors' code
     used on CIFAR-10.)"""
@@ -157,7 +158,7 @@ def Figure1Net(classes=10, image=(32, 32, 3), *, activation="relu", init="he", s
                  f"relu{number}": lambda *_: ReLU() if activation == "relu" else Tanh(),
                  f"pool{number}": lambda *_: MaxPool2d(3, 2)}
     plan |= {"flatten": lambda *_: Flatten(), "fc4": lambda channels, _: Linear(channels, classes)}
-    network = Network([build(plan, image)], image, devices, seed, threads, micro_batch, plain)
+    network = Network([build(plan, image)], image, devices, seed, threads, micro_batch, plain, convolution)
     if init is not None:
         initialise(network, init, seed, bias=0.0)
     return network

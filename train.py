@@ -123,7 +123,7 @@ def build(options, pictures, side):
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
     shape = (side, side, pictures.train.images.shape[3])
     return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, devices=options.device,
-                plain=options.plain, **alternatives)
+                plain=options.plain, convolution=options.convolution, **alternatives)
 
 
 def expect_memory(network, batch_size):

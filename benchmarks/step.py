@@ -5,11 +5,13 @@
     python benchmarks/step.py --device cuda         on two GPUs, where there are two, else on one
 
 ours        this project, two towers
+direct      the same with AlexNet(convolution="direct"), without Winograd's algorithm
 eager       PyTorch as one would write it: nn.LocalResponseNorm, groups=2, torch.optim.SGD
 tuned       PyTorch with LRN as an in-place autograd Function, fused SGD, and glibc told to keep freed memory
-products    the matrix products of our net alone, on operands that lie ready: what no im2col code can beat
+products    the matrix products of the direct algorithm alone, on operands in place: the limit of every im2col code
+fewer       the matrix products of Winograd's algorithm alone, where it is used: our limit
 
-Each runs in a process of its own; they take turns, round by round, so that a machine that slows down slows all.
+Each runs in a process of its own. They alternate, so background load affects all of them alike.
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements/bench.txt for PyTorch (--no-torch:
 without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
 
@@ -37,13 +39,13 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_":
 
 # The contestants: each a function that returns (step, predict, layers) -----------------------------------------------
 
-def ours(batch, threads, device):
+def ours(batch, threads, device, convolution="winograd"):
     import numpy as np
 
     from alexnet import AlexNet
     from nn import SGD, Profile
 
-    network = AlexNet(threads=threads, devices=device)
+    network = AlexNet(threads=threads, devices=device, convolution=convolution)
     sgd = SGD(network)
     rng = np.random.default_rng(0)
     images = rng.standard_normal((batch, 224, 224, 3), dtype=np.float32)
@@ -91,11 +93,16 @@ def timed(function, durations):
     return run
 
 
-def products(batch, threads, device):
+def direct(batch, threads, device):
+    return ours(batch, threads, device, "direct")
+
+
+def products(batch, threads, device, winograd=False):
     import numpy as np
     from threadpoolctl import threadpool_limits
 
     from alexnet import AlexNet, summary
+    from nn.fast.winograd import Grid, WinogradConv2d
 
     threadpool_limits(1)
     pool = ThreadPoolExecutor(threads)
@@ -106,7 +113,15 @@ def products(batch, threads, device):
         layer = network.towers[0][row.name]
         if row.multiply_adds:
             inputs, outputs = int(np.prod(layer.params["W"].shape[:-1])), row.shape[-1]
-            if len(row.shape) == 3:                     # a convolution: some images per product, the threads share them
+            if winograd and len(row.shape) == 3 and WinogradConv2d.suits(layer):        # a product for each point
+                grid = Grid(layer, np.empty((1, *shape), np.float32))
+                images = min(batch, 8)
+                rows, points, count = grid.count * images, len(grid.B) ** 2, row.towers * batch // images / threads
+                forward = [(rows, grid.channels, outputs, count, points)]
+                backward = [(grid.channels, rows, outputs, count, points)]
+                if not layer.first:
+                    backward += [(rows, outputs, grid.channels, count, points)]
+            elif len(row.shape) == 3:                     # a convolution: some images per product, the threads share them
                 places = row.shape[0] * row.shape[1]
                 images = min(batch, max(1, 1024 // places))
                 back = layer.size**2 * layer.kernels
@@ -119,7 +134,7 @@ def products(batch, threads, device):
                 forward = [(batch, inputs, -(-outputs // threads), row.towers)]
                 backward = [(inputs, batch, -(-outputs // threads), row.towers),
                             (batch, outputs, -(-inputs // threads), row.towers)]
-            jobs[row.name] = [[(*operands(rng, m, k, n, threads), count) for m, k, n, count in part]
+            jobs[row.name] = [[(*operands(rng, m, k, n, threads, *points), count) for m, k, n, count, *points in part]
                               for part in (forward, backward)]
         shape = row.shape
 
@@ -147,10 +162,15 @@ def products(batch, threads, device):
     return step, lambda: [run(parts[0]) for parts in jobs.values()], layers
 
 
-def operands(rng, m, k, n, threads):
+def fewer(batch, threads, device):
+    return products(batch, threads, device, winograd=True)
+
+
+def operands(rng, m, k, n, threads, *points):
     import numpy as np
-    return (rng.standard_normal((m, k), dtype=np.float32), rng.standard_normal((k, n), dtype=np.float32),
-            [np.empty((m, n), np.float32) for _ in range(threads)])
+    return (rng.standard_normal((*points, m, k), dtype=np.float32),
+            rng.standard_normal((*points, k, n), dtype=np.float32),
+            [np.empty((*points, m, n), np.float32) for _ in range(threads)])
 
 
 def torch_net(batch, threads, device, tuned):
@@ -241,7 +261,7 @@ def tuned(batch, threads, device):
     return torch_net(batch, threads, device, tuned=True)
 
 
-CONTESTANTS = {"ours": ours, "eager": eager, "tuned": tuned, "products": products}
+CONTESTANTS = {"ours": ours, "direct": direct, "eager": eager, "tuned": tuned, "products": products, "fewer": fewer}
 ON_GPUS = ("ours", "ours TF32", "eager", "eager TF32", "tuned TF32")
 
 
@@ -309,7 +329,7 @@ def race(names, batch, threads, device, rounds):
                 seconds = contestant.ask(command)["seconds"]
                 if number >= warm:
                     contestant.seconds[command].append(seconds)
-    layers = {c.name: c.ask("layers")["result"] for c in contestants if c.name.split()[0] in ("ours", "products")}
+    layers = {c.name: c.ask("layers")["result"] for c in contestants if c.name.split()[0] in ("ours", "fewer")}
     for contestant in contestants:
         contestant.process.stdin.close()
         contestant.process.wait()
@@ -332,7 +352,7 @@ def report(contestants, layers, batch, threads, device):
         return
     print(f"\nour layers in a step, ms   {'forward':>8} {'products':>9} {'backward':>9} {'products':>9}")
     for name, (forward, backward) in layers["ours"].items():
-        limit = layers["products"].get(name)
+        limit = layers["fewer"].get(name)
         print(f"{name:24} {forward * 1e3:10.1f} {limit[0] * 1e3 if limit else 0:9.1f} {backward * 1e3:9.1f} "
               f"{limit[1] * 1e3 if limit else 0:9.1f}")
 

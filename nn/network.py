@@ -25,12 +25,16 @@ class Network:
     micro_batch: images per piece (default: as many as suit the cache, for each part of the net; on a GPU, all).
     plain: run the layers as nn/ has them, the whole batch at once, in the calling thread: slower, and good for a
         debugger. Default: their fast forms (nn/fast/). Results agree within rounding.
+    convolution: "winograd", which needs fewer multiplications and rounds worse, or "direct" (nn/fast/winograd.py).
 
     Parameters have names like "conv1.W". `weights()` returns {"conv1.W": array, …}, the towers' shares joined: the
     layout of the one-tower net, so that nets with one and two towers exchange weights as they are.
     """
 
-    def __init__(self, towers, shape, devices=None, seed=0, threads=None, micro_batch=None, plain=False):
+    def __init__(self, towers, shape, devices=None, seed=0, threads=None, micro_batch=None, plain=False,
+                 convolution="winograd"):
+        if convolution not in ("winograd", "direct"):
+            raise ValueError(f"convolution must be one of winograd, direct, got {convolution!r}")
         if micro_batch is not None:
             expect_count("micro_batch", micro_batch)
         self.towers, self.shape, self.seed, self.micro_batch = towers, tuple(shape), seed, micro_batch
@@ -41,7 +45,7 @@ class Network:
         self.on_cpu = all(device.number is None for device in self.devices)
         self.plain, self.in_threads = plain, self.on_cpu and not plain
         self.workers = Workers(threads)
-        self.forms = choose(self.devices, self.workers, plain)
+        self.forms = choose(self.devices, self.workers, plain, convolution)
         self.layers = [{name: self.forms.form(layer) for name, layer in tower.items()} for tower in towers]
         self.loss = SoftmaxCrossEntropy()
         self.stages = cut(towers[0], self.shape)

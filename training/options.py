@@ -27,6 +27,7 @@ DEFAULTS = dict(
     seed=0,
     workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
     plain=False,
+    convolution="winograd",     # not in the paper: 0.56 of a step's time (docs/speed.md)
     device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
     profile=0,
     save_every=300)         # seconds
@@ -46,7 +47,7 @@ MODEL_DEFAULTS = {
     "figure1": dict(        # § 3.1 states none: found by trying (benchmarks/figure1.py)
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
-MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "profile", "save_every"}      # when a run is resumed
+MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
 ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
                 "inverted_dropout")     # of the net's architecture, passed on to alexnet.py where they are given
 INITIAL = ("init", "bias")              # of its initial values
@@ -99,6 +100,8 @@ def make_parser(description=None):
         "none, each batch is made when it is needed")
     add("--plain", action=yes_or_no, help="run the layers as nn/ has them, without their faster forms and without "
         "threads: several times slower, for a debugger; the same losses within rounding")
+    add("--convolution", choices=("winograd", "direct"), help="on the CPU: winograd (default), with fewer multiplications, "
+        "differs from the exact sum by up to 2e-5 of the largest output (float32); direct, by 2e-6")
     add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "
         "that one; cuda:0,cuda:1: these")
     add("--profile", type=int, metavar="N", help="after three steps to warm up, print for N steps the time of every "

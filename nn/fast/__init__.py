@@ -14,8 +14,11 @@ from nn.fast.cuda import CudaForms
 from nn.fast.forms import PlainForms
 
 
-def choose(devices, workers, plain=False):
-    """The forms for a network on `devices`. plain: the layers as nn/ has them, in the calling thread."""
+def choose(devices, workers, plain=False, convolution="winograd"):
+    """The forms for a network on `devices`. plain: the layers as nn/ has them, in the calling thread. convolution:
+    "winograd" or "direct", on the CPU."""
     if plain:
         return PlainForms()
-    return CpuForms(workers) if all(device.number is None for device in devices) else CudaForms()
+    if all(device.number is None for device in devices):
+        return CpuForms(workers, convolution == "winograd")
+    return CudaForms()

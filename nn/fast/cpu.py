@@ -4,17 +4,27 @@ import numpy as np
 
 from nn.conv import Conv2d
 from nn.fast.forms import PlainForms
+from nn.fast.winograd import WinogradConv2d
 from nn.linear import Linear
 
 BLOCK = 1 << 16     # floats: the passes of one update over a block find it in the processor's cache
 
 
 class CpuForms(PlainForms):
-    """workers: the threads that the products of the fully connected layers and the update are shared out to."""
+    """workers: the threads that the products of the fully connected layers and the update are shared out to.
+    winograd: whether convolutions that suit it run by Winograd's algorithm."""
 
-    def __init__(self, workers):
-        self.workers = workers
+    def __init__(self, workers, winograd=True):
+        self.workers, self.winograd = workers, winograd
         self.fast = {Conv2d: RowwiseConv2d, Linear: shared_linear(workers)}
+
+    def choose(self, layer):
+        if self.winograd and type(layer) is Conv2d and WinogradConv2d.suits(layer):
+            return WinogradConv2d
+        return super().choose(layer)
+
+    def prepare(self, layer):
+        return {"U": layer.kernel_points()} if isinstance(layer, WinogradConv2d) else {}
 
     def update(self, updates):
         """In blocks, in place: no array of a parameter's size is made, and a block stays in cache between passes."""

@@ -10,11 +10,20 @@ class PlainForms:
 
     def form(self, layer):
         """The form of a plain layer that runs here; the layer itself where there is no faster one."""
-        if type(layer) not in self.fast:
+        fast = self.choose(layer)
+        if fast is None:
             return layer
-        form = object.__new__(self.fast[type(layer)])
+        form = object.__new__(fast)
         form.__dict__ = layer.__dict__  # one set of attributes, `params` among them, for both
         return form
+
+    def choose(self, layer):
+        """The fast class for a plain layer, or None."""
+        return self.fast.get(type(layer))
+
+    def prepare(self, layer):
+        """{argument: value} for layer.forward that all pieces of a batch can share; computed once per batch."""
+        return {}
 
     def update(self, updates):
         """Apply a list of nn.optim.Update."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from nn.arrays import array_module
 from nn.dropout import Dropout
 
-PIECE = 1 << 18         # floats in the largest map of a piece (1 MiB)
+PIECE = 1 << 21         # floats in the largest map of a piece (8 MiB)
 
 
 @dataclass
@@ -37,6 +37,9 @@ class StagePass:
     def __init__(self, network, stage, towers, widths, count):
         self.network, self.stage, self.towers, self.widths = network, stage, towers, widths
         self.jobs = [Job(images, t) for images in pieces(network, stage, count) for t in towers]
+        layers = [(t, name) for t in towers for name in stage.layers]
+        prepared = self.run(lambda at: network.forms.prepare(network.layers[at[0]][at[1]]), layers)
+        self.prepared = dict(zip(layers, prepared))                 # {(tower, name): arguments for all its pieces}
 
     def forward(self, xs, train, step):
         """{tower: its maps of the whole batch} → the same after the stage."""
@@ -47,10 +50,10 @@ class StagePass:
         network, x = self.network, xs[job.tower][job.images]
         with network.devices[job.tower], timed(network, job.tower, self.stage, "forward"):
             for name in self.stage.layers:
-                layer, draw = network.layers[job.tower][name], {}
+                layer, more = network.layers[job.tower][name], self.prepared[job.tower, name]
                 if isinstance(layer, Dropout):
-                    draw = dict(key=(network.seed, step, name, job.images.start), part=(job.tower, len(self.towers)))
-                x, cache = layer.forward(x, train, **draw)
+                    more = dict(key=(network.seed, step, name, job.images.start), part=(job.tower, len(self.towers)))
+                x, cache = layer.forward(x, train, **more)
                 job.caches.append(cache)
         job.result = x
 
