@@ -1,12 +1,12 @@
 """AlexNet: Figure 2 of the paper in code, its small relatives, and the table of its numbers.
 
     python alexnet.py                     layer by layer: shapes, parameters, neurons, multiply-adds, memory
-    python alexnet.py --model small       the same of the small net (or figure1)
+    python alexnet.py --model small       the same for the small net (or figure1)
 
-The net is two towers, one per GPU in the paper. A tower is the list of layers that one GPU holds; `Exchange()` stands
-where the figure's lines cross from one GPU to the other. What the authors' code or others do differently is an argument of
-AlexNet; the paper's text is the default, but for `init`, which says why. (All disputed details, also those of training, and the
-few that have no argument: notebooks/15_disputed_details.ipynb.)
+The net is two towers, one per GPU in the paper. A tower is the list of layers that one GPU holds; `Exchange()` is
+where the figure's lines cross from one GPU to the other. Where the authors' code or others differ from the paper, AlexNet
+has an argument; the default is the paper's, except for `init`, whose description gives the reason. (All disputed details:
+notebooks/15_disputed_details.ipynb.)
 """
 
 import argparse
@@ -52,8 +52,8 @@ def figure2(towers, classes, kernels, neurons, stem, relu, norm, pool, dropout):
 
 
 def build(plan, image, groups=1):
-    """Make the layers of a plan, each for the channels that reach it. A convolution in `groups` sees the maps of its
-    own tower's worth of kernels, but for the one right after an exchange, or after the image, which sees all."""
+    """Make the layers of a plan, each for the channels that reach it. A convolution in `groups` sees only the
+    maps of its own group, except directly after an exchange or the image, where it sees all."""
     layers, shape, sees_all = {}, image, True
     for name, make in plan.items():
         layer = make(shape[-1], 1 if sees_all and name.startswith("conv") else groups)
@@ -91,7 +91,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     groups      with towers=1: of conv2, conv4 and conv5; 1: they see all maps (torchvision)
     init        "2012" (the authors' code), "paper" (as printed) or "he": see nn/init.py; None: zeros, for weights that
                 will be loaded
-    bias        what biases start at in conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; Caffe 0.1)
+    bias        initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; Caffe 0.1)
 
     seed draws the initial values and the dropout masks. threads, devices, micro_batch, plain, convolution: as in
     Network. kernels, neurons, stem: widths of the whole net, and conv1's size, stride and padding. Raises ValueError for
@@ -139,7 +139,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
 
 def SmallAlexNet(classes=10, image=(28, 28, 1), **options):
     """AlexNet for images of 28 to 64 pixels: the same plan with a sixth of the kernels and an eighth of the features
-    (and, having so few, less dropout), and a first layer of 5×5 kernels that skips no pixel. options: as of AlexNet."""
+    (and therefore less dropout), and a first layer of 5×5 kernels with stride 1. options: AlexNet's."""
     small = dict(kernels=(16, 48, 64, 64, 48), neurons=512, stem=(5, 1, 2), dropout=0.3, init="he", bias=0.0)
     return AlexNet(classes, image, **small | options)
 
@@ -147,7 +147,7 @@ def SmallAlexNet(classes=10, image=(28, 28, 1), **options):
 def Figure1Net(classes=10, image=(32, 32, 3), *, activation="relu", init="he", seed=0, threads=None, devices=None,
                micro_batch=None, plain=False, convolution="winograd"):
     """The four-layer net of Figure 1 (§ 3.1), for CIFAR-10: three convolutions and one fully connected layer, ReLU or
-    tanh, nothing to regularise. (The paper gives no widths; 32, 32 and 64 kernels of 5×5 are what the authors' code
+    tanh, no regularisation. (The paper gives no widths; 32, 32 and 64 kernels of 5×5 are what the authors' code
     used on CIFAR-10.)"""
     if activation not in ("relu", "tanh"):
         raise ValueError(f"activation must be one of relu, tanh, got {activation!r}")
@@ -197,7 +197,7 @@ def summary(network):
     return rows
 
 
-PAPER = {       # the figures that the paper itself gives, beside which the table sets what the code counts
+PAPER = {       # the paper's own figures, printed beside those that the code counts
     "conv1": "253,440 neurons: a slip, 55·55·96 = 290,400", "conv2": "186,624 neurons", "conv3": "64,896 neurons",
     "conv4": "64,896 neurons", "conv5": "43,264 neurons", "fc6": "4096 neurons", "fc7": "4096 neurons",
     "fc8": "1000 neurons", "total": "60 million parameters, 650,000 neurons"}

@@ -9,16 +9,15 @@
 ImageNet is prepared once, in any of its forms (imaging/sources.py), and then loaded like the rest:
 
     python data.py prepare ILSVRC2012/ prepared/            256×256 pixels, as § 2 says; --jpeg: a tenth of the disk
-    python data.py check prepared/                          verify every checksum; print what is in it
-    python data.py show prepared/                           the same for the eye: a contact sheet
-    python data.py show --augment photo.jpg                 what § 4.1 makes of a photograph
+    python data.py check prepared/                          verify every checksum; print the contents
+    python data.py show prepared/                           draw a contact sheet
+    python data.py show --augment photo.jpg                 the crops, colours and views of § 4.1
 
 Shapes stand at the ends of lines: N images of H × W pixels in C channels (1 grey; 3 red, green, blue); n of them
 make a batch, each cut to side × side. Pixels are uint8, 0 to 255, until the mean is subtracted.
 
-Every draw follows from (seed, what for, epoch) and the image's number, never from what was drawn before: any batch
-of any epoch can be made alone, so a run that resumes sees the images it would have seen, and the number of threads that
-make them changes nothing.
+Every draw follows from (seed, purpose, epoch) and the image's number, not from earlier draws. So any batch of any epoch
+can be made alone: a resumed run gets the images that it would have got, and the number of threads changes nothing.
 """
 
 import argparse
@@ -34,7 +33,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from imaging import arrays, sources
-from imaging.arrays import DATASETS         # what is not used here is for those who import data
+from imaging.arrays import DATASETS         # re-exported for callers of `data`, like other names below
 from imaging.common import HOLDOUT, ORDER, DataError, Split, generator, require
 from imaging.decode import decode, prepare, reason
 from imaging.images import Files
@@ -65,17 +64,17 @@ def load(source="fashion-mnist", size=None, channels=None, seed=0, holdout=0.1, 
     source    "fashion-mnist" (the system's full set, else the subset in datasets/), "cifar10", or a path: a prepared
               folder, a folder of image files or archives in one of the forms of imaging/sources.py (val is the test
               set), a folder of CIFAR-10's binary files, or an .npz file with x_train, y_train, x_test, y_test and,
-              if it likes, classes.
-    size      pixels: every image is scaled and cut to size × size (§ 2: 256). None leaves arrays and prepared images as
-              they are and makes a folder's images 64.
-    channels  1 or 3: grey is repeated, colour is weighed into grey (Pillow's L). None leaves arrays as they are and
-              makes a folder's images 3.
+              optionally, classes.
+    size      pixels: every image is scaled and cut to size × size (§ 2: 256). None: arrays and prepared images keep
+              theirs, a folder's images get 64.
+    channels  1 or 3: grey is repeated, colour is converted to grey (Pillow's L). None: arrays keep theirs, a
+              folder's images get 3.
     holdout   the share of every training class that becomes the validation set, drawn from the seed. 0: none; the test
-              set serves, as ImageNet's validation set did for the paper.
-    lazy      for image files: decode them each time they are used, instead of all of them now, into memory.
+              set is used, as the paper used ImageNet's validation set.
+    lazy      for image files: decode them on each use, instead of all of them into memory now.
 
-    Prepared images are always read when they are used: `images` is then no array but behaves like one, as far as
-    imaging/images.py says.
+    Prepared images are always read on use: `images` then behaves like an array, within the limits that
+    imaging/images.py states.
 
     Raises DataError for a source that is missing, damaged or inconsistent, for images that would take over 4 GiB of
     memory, for a folder with over 1 % of its images broken, and where a split would be empty.
@@ -112,7 +111,7 @@ def read_prepared(path, size, channels):
     """(name, train, test, classes, list of broken images) of a prepared folder."""
     facts, train, test = open_folder(path)
     require(size in (None, facts["size"]) and channels in (None, 3), f"{path}: holds RGB images of {facts['size']} x "
-            f"{facts['size']}, but size {size or facts['size']} and {channels or 3} channels are asked for; use --size "
+            f"{facts['size']}, but size {size or facts['size']} and {channels or 3} channels are requested; use --size "
             f"{facts['size']}, or prepare the source again with another --size")
     bad = (path / "bad_images.txt").read_text(encoding="utf-8", errors="replace").splitlines()
     return f"{path}, prepared", train, test, facts["classes"], bad
@@ -169,13 +168,13 @@ def decode_all(items, size, channels, path):
             where = items[i].path if items[i].offset < 0 else items[i].name
             return f"{where}: {reason(error)}".encode(errors="replace").decode()    # a name need not be UTF-8
 
-    Image.init()                                            # once: threads that met a new format together would race
-    with ThreadPoolExecutor(os.cpu_count()) as pool:        # Pillow lets go of the interpreter lock as it decodes
+    Image.init()                                            # once: threads that meet a new format together would race
+    with ThreadPoolExecutor(os.cpu_count()) as pool:        # Pillow releases the interpreter's lock while it decodes
         return images, list(tqdm(pool.map(one, range(len(items))), "images", len(items), disable=None))
 
 
 def prepare_arrays(images, size, channels):
-    """(N, H, W, C) scaled and cut (§ 2), which comes back as it is where nothing is to be done."""
+    """(N, H, W, C) scaled and cut (§ 2); the array itself if nothing changes."""
     count, height, width, depth = images.shape
     shape = count, size or height, size or width, channels or depth
     if shape == images.shape:
@@ -206,11 +205,11 @@ def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augm
     on: random views of the images, with noise of `colour` and an erased block of `cutout` pixels where given (see
     random_views), or, with augment=False, their central ones.
 
-    `workers` threads make the batches ahead of their use (imaging/prefetch.py); 0: none does, each is made when it is
-    asked for. close() ends them early.
+    `workers` threads make the batches ahead of their use (imaging/prefetch.py); 0: each batch is made when it is
+    requested. close() ends them early.
 
-    An incomplete last batch is left out, so that every step averages over as many images (others are left out in the
-    next epoch); a split smaller than one batch is given as it is. Images that turn out to be broken (load(lazy=True))
+    An incomplete last batch is left out, so that every step averages over the same number of images (the next epoch
+    leaves out others); a split smaller than a batch is one batch. Images that turn out to be broken (load(lazy=True))
     are left out of their batch. Raises DataError as random_views does.
     """
     require(batch_size >= 1, f"batch_size={batch_size}: expected 1 or more")
@@ -235,7 +234,7 @@ def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augm
 # python data.py ------------------------------------------------------------------------------------------------------
 
 def describe(data):
-    """What a source holds, as text."""
+    """The contents of a source, as text."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     lines = [data.name, *(f"{part}: {' x '.join(map(str, split.images.shape))}" for part, split in splits.items())]
     lines.append("".join(f"{part:>12}" for part in splits) + "  class")
@@ -247,7 +246,7 @@ def describe(data):
 
 
 def show(source, augment, out, size, factor):
-    """Print what a source holds and draw its contact sheet, or draw what § 4.1 makes of a photograph."""
+    """Print a source's contents and draw its contact sheet, or draw the augmentations of a photograph (§ 4.1)."""
     from imaging.pictures import augmentation_sheet, contact_sheet      # matplotlib takes a second to load
 
     if augment:
@@ -268,30 +267,30 @@ def show(source, augment, out, size, factor):
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(prog="data.py", description="Prepare, check, look at or fetch images.")
+    parser = argparse.ArgumentParser(prog="data.py", description="Prepare, check, show or download images.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("prepare", help="scale and cut a source's images once, into a folder of shards (§ 2)")
     command.add_argument("source", metavar="SOURCE", help="a folder with train/CLASS/* and val/CLASS/*, ImageNet's "
                          "archives, Kaggle's or Tiny-ImageNet's folders: see imaging/sources.py")
-    command.add_argument("folder", metavar="PREPARED", help="where to: a new folder, or one to go on with")
+    command.add_argument("folder", metavar="PREPARED", help="the folder to write: a new one, or one to resume")
     command.add_argument("--size", type=int, default=256, help="pixels a side (§ 2: 256, the default)")
     command.add_argument("--jpeg", type=int, default=0, metavar="QUALITY", help="store JPEG files of this quality: at "
                          "90 a tenth of the disk, half of the reading speed; default: raw pixels")
-    command.add_argument("--labels", metavar="FILE", help="labels of a flat val; default: looked for beside it")
+    command.add_argument("--labels", metavar="FILE", help="labels of a flat val; default: searched beside it")
     command.add_argument("--workers", type=int, help="processes (default: one per core)")
-    command = commands.add_parser("check", help="verify every checksum of a prepared folder, and print what is in it")
+    command = commands.add_parser("check", help="verify every checksum of a prepared folder, and print its contents")
     command.add_argument("folder", metavar="PREPARED")
-    command = commands.add_parser("show", help="print what a source holds: splits, shapes, classes, images per class; "
+    command = commands.add_parser("show", help="print a source's contents: splits, shapes, classes, images per class; "
                                   "draw a contact sheet; or draw the augmentations of a photograph")
     command.add_argument("source", nargs="?", default="fashion-mnist", metavar="SOURCE", help="fashion-mnist (the "
                          "default), cifar10, an .npz file, a prepared folder, or one with train/CLASS/*, val/CLASS/*")
-    command.add_argument("--out", metavar="FILE", help="where to draw (default: PREPARED/contact_sheet.png; "
-                         "PHOTO-augmented.png; of other sources nothing is drawn without it)")
+    command.add_argument("--out", metavar="FILE", help="the picture's file (default: PREPARED/contact_sheet.png; "
+                         "PHOTO-augmented.png; for other sources none)")
     command.add_argument("--augment", metavar="PHOTO", help="draw 12 crops and mirrors, 12 colour draws and the ten "
                          "views of this photograph (§ 4.1)")
     command.add_argument("--size", type=int, help="pixels a side (of a photograph: 256)")
     command.add_argument("--colour-factor", default="eigenvalue", choices=FACTORS, help="of the colour draws (§ 4.1)")
-    command = commands.add_parser("download", help="fetch CIFAR-10's binary version (170 MB) into datasets/")
+    command = commands.add_parser("download", help="download CIFAR-10's binary version (170 MB) into datasets/")
     command.add_argument("name", choices=["cifar10"])
     command.add_argument("--from", dest="archive", metavar="FILE", help="take this cifar-10-binary.tar.gz instead")
     return parser
@@ -313,7 +312,7 @@ def main(arguments=None):
     except (DataError, OSError) as error:
         sys.exit(f"data.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("data.py: stopped; the same command goes on from here")
+        sys.exit("data.py: stopped; the same command resumes")
 
 
 if __name__ == "__main__":

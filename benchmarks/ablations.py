@@ -1,4 +1,4 @@
-"""What matters: the small net without each of the things that the paper says it gains from, over several seeds.
+"""Ablations: the small net without each part that the paper credits with a gain, over several seeds.
 
     python benchmarks/ablations.py                      3 seeds, 3,000 images, 12 epochs: about 20 minutes on two cores
     python benchmarks/ablations.py --images 0 --epochs 30 --seeds 5     all images, long: half a day
@@ -6,10 +6,10 @@
     python benchmarks/ablations.py --fast               one epoch of 300 images, tested on 100: does it run?
 
 Every row is `python train.py` with one option more, and a seed; each seed gives initial values, order, views and the
-images held out. A run that is there is not made again: interrupted, the command goes on where it stopped, and with more
-seeds it adds to what there is. Left in --out: runs/, ablations.csv (a line per run) and the table, which is also printed:
+images held out. A finished run is not repeated: an interrupted command resumes, and more
+seeds are added to the finished ones. Left in --out: runs/, ablations.csv (a line per run) and the table, which is also printed:
 test error, and its change against the whole net of the same seed, in points, as mean ± standard error over the seeds. A
-change of less than two standard errors is no change that this experiment can see, and marked so.
+change of less than two standard errors is marked: this experiment cannot distinguish it from none.
 
 It is the small net on 28-pixel images in ten classes, far from the paper's: effects that the paper measured on 1.2 million
 photographs need not be there, and some are not.
@@ -130,7 +130,7 @@ def table(rows, ensemble=None):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", default="fashion-mnist", help="as of train.py (default: fashion-mnist)")
+    add("--data", default="fashion-mnist", help="as in train.py (default: fashion-mnist)")
     add("--images", type=int, default=3000, help="taken of its training images (default: 3000; 0: all)")
     add("--epochs", type=int, default=12, help="of each run (default: 12)")
     add("--seeds", type=int, default=3, help="runs of each (default: 3)")

@@ -2,20 +2,20 @@
 
     python benchmarks/figure1.py                                    5,000 images of Fashion-MNIST, to 10 % error
     python benchmarks/figure1.py --data cifar10 --target 0.25       the paper's (python data.py download cifar10)
-    python benchmarks/figure1.py --setting modern                   the same net as one would begin with it today
+    python benchmarks/figure1.py --setting modern                   the same net with today's initial values
     python benchmarks/figure1.py --fast                             300 images, one rate, one seed: does it run?
 
 As in the paper, each of the two has a learning rate of its own, the one with which it is soonest, and nothing regularises
 (no dropout, no weight decay, no augmentation). Every rate of the grid runs with every seed, so that the choice of the
 rate does not hang on one lucky run. A seed gives the initial values and the order of the images.
 
---setting printed is what the paper says of its nets: pixels from 0 to 255 minus their mean (§ 2), initial values of
+--setting printed is the paper's setting: pixels from 0 to 255 minus their mean (§ 2), initial values of
 standard deviation 0.01 (§ 5). --setting modern: the same pixels × 0.01, and He's initial values. Which of the two matters:
 see notebooks/04_relu.ipynb.
 
 The training error is that of a fixed thousand of the training images, looked at four times an epoch; a run ends when
-it has reached --target, or after --epochs. Left in --out: a line per look. A run whose lines are there is
-not made again, so an interrupted command goes on where it stopped.
+it has reached --target, or after --epochs. Left in --out: a line per look. A finished run is
+not repeated, so an interrupted command resumes.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def one_run(job):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", default="fashion-mnist", help="as of train.py (default: fashion-mnist)")
+    add("--data", default="fashion-mnist", help="as in train.py (default: fashion-mnist)")
     add("--name", help="what the CSV calls it (default: what --data says)")
     add("--images", type=int, default=5_000, help="of its training images, the first (default: 5,000)")
     add("--target", type=float, default=0.1, help="training error at which a run ends (default: 0.1)")

@@ -1,4 +1,4 @@
-"""How fast are images prepared, and batches made? Beside torchvision, and beside a training step.
+"""The speed of preparing images and making batches, compared with torchvision and with a training step.
 
     python benchmarks/loader.py                         on 512 photographs of 500×375 made from datasets/photos
     python benchmarks/loader.py --data ILSVRC2012/      on JPEG folders of your own (the first 2048 training images)
@@ -10,10 +10,9 @@ batches     of 128 augmented 224×224 views (crop, mirror, colour noise, mean im
             torchvision's ImageFolder and DataLoader with the same crops, mirrors and normalisation (without the colour
             noise, which it lacks) and as many workers
 waiting     a training step of the full net with batches from raw shards: how long it waits for data, and how much
-            longer a step takes than with a batch that lies ready
+            longer a step takes than with a batch in memory
 
-Contestants take turns, round by round, so that a machine that slows down slows all; printed are medians and ratios of
-medians. Needs requirements/bench.txt for torchvision; without it that line is left out, and says so.
+Contestants alternate, so background load affects all of them alike. Printed: medians and ratios of medians. Needs requirements/bench.txt for torchvision; without it that line is left out, and says so.
 """
 
 import argparse
@@ -196,7 +195,7 @@ def waiting(split, mean, colour, workers, steps):
     source.close()
     made, ready, waited = (statistics.median(spent[name][1:]) for name in ("made", "ready", "waited"))
     print(f"\na training step of the full net, batch {BATCH}, {os.cpu_count()} threads, {workers} workers: {made:.2f} "
-          f"s, of which {waited / made:.2%} waiting for data;\nwith a batch that lies ready {ready:.2f} s: ratio "
+          f"s, of which {waited / made:.2%} waiting for data;\nwith a batch in memory {ready:.2f} s: ratio "
           f"{made / ready:.3f}")
     return made
 

@@ -1,9 +1,9 @@
-"""What the order of work is worth: the small net's training step, beside the ways in which textbooks write it.
+"""The small net's training step, compared with the ways in which textbooks write it.
 
     python benchmarks/peers.py
 
 ours        this project
-im2col      the usual homework: the whole batch at once, np.pad, columns gathered by an index array, gradients put back
+im2col      the usual course code: the whole batch at once, np.pad, columns gathered by an index array, gradients put back
             with np.add.at, for convolution and pooling alike
 loops       the definition itself: seven loops over numbers (on one image, the time of a batch being that times N)
 

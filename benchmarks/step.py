@@ -1,4 +1,4 @@
-"""How fast is a training step, and a prediction, of the full AlexNet? Beside PyTorch, and beside the limit.
+"""The time of a training step and a prediction of the full AlexNet, compared with PyTorch and with the limits.
 
     python benchmarks/step.py                       batch 128, all cores
     python benchmarks/step.py --batch 32 --threads 1 --rounds 5
@@ -6,7 +6,7 @@
 
 ours        this project, two towers
 direct      the same with AlexNet(convolution="direct"), without Winograd's algorithm
-eager       PyTorch as one would write it: nn.LocalResponseNorm, groups=2, torch.optim.SGD
+eager       PyTorch as one usually writes it: nn.LocalResponseNorm, groups=2, torch.optim.SGD
 tuned       PyTorch with LRN as an in-place autograd Function, fused SGD, and glibc told to keep freed memory
 products    the matrix products of the direct algorithm alone, on operands in place: the limit of every im2col code
 fewer       the matrix products of Winograd's algorithm alone, where it is used: our limit
@@ -16,9 +16,9 @@ OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirem
 without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
 
 With --device cuda, ours and PyTorch run twice, with the tensor cores' TF32 products and without; PyTorch has the first
-of our devices to itself. A measurement ends when all devices have done their work. Two rounds warm up. The batch lies on
-the devices already (train.py copies it meanwhile). Peak memory is the process's, on the host. Emulated devices have no
-times worth printing, and none are.
+of our devices to itself. A measurement ends when all devices have done their work. Two rounds warm up. The batch is on
+the devices already (train.py copies it meanwhile). Peak memory is the process's, on the host. Emulated devices are
+refused: their times mean nothing.
 """
 
 import argparse
@@ -364,7 +364,7 @@ def main():
                         else os.cpu_count(), help="of each contestant (default: one per core)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as of train.py")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as in train.py")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:

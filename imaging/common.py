@@ -1,18 +1,18 @@
-"""What all of it shares: errors that a user can set right, splits, random draws that follow from what they are for."""
+"""Shared by imaging/ and data.py: errors that a user can fix, splits, random draws that follow from their purpose."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-HOLDOUT, ORDER, VIEWS, COLOUR, CUTOUT = 1, 2, 3, 4, 5       # what a draw is for
+HOLDOUT, ORDER, VIEWS, COLOUR, CUTOUT = 1, 2, 3, 4, 5       # purposes of draws
 
 
 class DataError(ValueError):
-    """What a user can set right, in a sentence: what was found, what was expected, what to do."""
+    """An error that the user can fix. Its message is one sentence: what was found, what was expected, what to do."""
 
 
 class Split(NamedTuple):
-    images: np.ndarray      # (N, H, W, C) uint8; or what behaves like it, see imaging/images.py
+    images: np.ndarray      # (N, H, W, C) uint8, or behaves like such an array: imaging/images.py
     labels: np.ndarray      # (N,) int64
 
 

@@ -1,5 +1,5 @@
 """The bytes of one image file → a square of pixels, as § 2 prepares them: the short side scaled to `size`, up or down,
-and the centre cut out. Nothing else."""
+and the centre cut out."""
 
 import io
 import warnings
@@ -9,12 +9,12 @@ from PIL import Image, UnidentifiedImageError
 
 from imaging.common import require
 
-PIXELS = 100_000_000    # in one image; more is a decompression bomb, and is refused when its header has been read
-warnings.filterwarnings("ignore", module=r"PIL\.")          # of odd metadata, and of sizes: those are looked at below
+PIXELS = 100_000_000    # in one image; more is a decompression bomb, refused after reading its header
+warnings.filterwarnings("ignore", module=r"PIL\.")          # about metadata and sizes; sizes are checked below
 
 
 def decode(raw, size, channels=3):
-    """(size, size, C) uint8 of an image file's bytes, or an exception of any type: `reason` makes it a sentence.
+    """(size, size, C) uint8 of an image file's bytes, or raises an exception of any type, which `reason` describes.
 
     Pixels stay as they are stored: an EXIF orientation is ignored, as the 2012 pipeline did; transparency is dropped;
     CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The format is
@@ -31,7 +31,7 @@ def decode(raw, size, channels=3):
 
 
 def reason(error):
-    """Why a file could not be read, in a line."""
+    """Why a file could not be read, in one line."""
     text = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
     return " ".join(text.split())
 
@@ -39,8 +39,8 @@ def reason(error):
 def prepare(image, size, channels):
     """(H, W, C) uint8 of a Pillow image: its short side becomes `size` pixels, then its central square is cut out.
 
-    The square is cut first and scaled alone, which comes to the same and never builds a long image. Shrinking weighs
-    all pixels it covers (Pillow's BILINEAR; the paper names no filter). size None leaves H and W.
+    The square is cut first and then scaled: the same result, without a large intermediate image. Shrinking averages
+    all pixels that it covers (Pillow's BILINEAR; the paper names no filter). size None keeps H and W.
 
     A JPEG file that has not been decoded yet is decoded at 1/2, 1/4 or 1/8 of its size, where twice `size` is left of
     both sides and `size` is at least 256: there the mean difference stays under 1 grey level (0.6 at most, in 133

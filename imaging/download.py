@@ -1,4 +1,4 @@
-"""Fetching CIFAR-10."""
+"""Download CIFAR-10."""
 
 import hashlib
 import http.client
@@ -19,7 +19,7 @@ CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 
 
 def download(archive=None):
-    """Put CIFAR-10's binary files into datasets/, from the archive at hand or else from its authors' site."""
+    """Put CIFAR-10's binary files into datasets/, from `archive` if given, else from its authors' site."""
     folder = arrays.DATASETS / CIFAR_FOLDER
     try:
         return f"{read_cifar10(folder)[0]}: already complete"

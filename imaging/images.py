@@ -1,4 +1,4 @@
-"""Many images as if they were one array (N, H, W, C) uint8, read when they are asked for: prepared shards, or files.
+"""Many images that behave like one array (N, H, W, C) uint8 and are read on use: prepared shards, or files.
 
     images[7]                       (H, W, C)
     images[0:128], images[[3, 1]]   (n, H, W, C)
@@ -17,11 +17,11 @@ from imaging import sources
 from imaging.common import DataError, require
 from imaging.decode import decode, reason
 
-THREADS = 4             # that read a slice
+THREADS = 4             # for reading a slice
 
 
 class Images:
-    """What Files and Shards share. They have `read(row)`, and `rows`: which of their images these N are."""
+    """The base of Files and Shards, which have `read(row)` and `rows`, the numbers of these N images."""
     dtype, ndim = np.dtype(np.uint8), 4
 
     def __init__(self, rows, size, channels):
@@ -55,10 +55,10 @@ class Images:
 
 
 class Files(Images):
-    """Image files (sources.Item) decoded and prepared (§ 2) each time that they are read.
+    """Image files (sources.Item) decoded and prepared (§ 2) on each read.
 
-    A broken file reads as black; `is_bad(i)` says so from then on, and `bad` has a line "name: reason" for it.
-    DataError when over `share` of all N are broken.
+    A broken file reads as black; from then on `is_bad(i)` is True, and `bad` has a line "name: reason". Raises DataError
+    when over `share` of all N are broken.
     """
 
     def __init__(self, items, size, channels=3, share=0.01):

@@ -1,4 +1,4 @@
-"""Pictures to look at: a contact sheet of a source, and what § 4.1 makes of a photograph."""
+"""Pictures: a contact sheet of a source, and the augmentations of a photograph (§ 4.1)."""
 
 import numpy as np
 from matplotlib.figure import Figure  # pyplot would change the backend of the program that imports this
@@ -7,8 +7,8 @@ from imaging.decode import decode
 from imaging.sources import class_names
 from imaging.views import colour_noise, random_views, ten_views, view_side
 
-# λ and p of RGB over 4,500 photographs (ten classes of Tiny-ImageNet), as data.colour_axes gives them: for one
-# photograph alone, whose own colours are too few to speak for a training set.
+# λ and p of RGB over 4,500 photographs (ten classes of Tiny-ImageNet), as data.colour_axes gives them: used for
+# a single photograph, whose colours are too few for a training set's statistics.
 EIGENVALUES = np.array([12372.4, 1569.1, 217.8])
 EIGENVECTORS = np.array([[0.5624, 0.7105, 0.4229], [0.5869, 0.0172, -0.8095], [0.5824, -0.7035, 0.4073]])
 

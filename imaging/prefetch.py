@@ -1,4 +1,4 @@
-"""Batches made on the processor while the net computes on the last one (§ 4.1)."""
+"""Batches made by CPU threads while the net computes on the previous one (§ 4.1)."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 class Prefetch:
     """Iterate over make(start), make(start + 1), …, make(stop - 1), which `workers` threads make ahead of their use.
 
-    There are at most `ahead` batches (default: one more than workers) made or in the making, so a slow reader is not
-    run over. The order is that of the numbers, whatever the threads do; an exception in a thread is raised by the
-    next() that would have returned its batch. workers=0 makes every batch when it is asked for.
+    At most `ahead` batches (default: workers + 1) are made or in progress, so memory stays bounded if the reader is slow.
+    Batches come in the order of their numbers. An exception in a thread is raised by the next() that would have
+    returned its batch. workers=0 makes every batch when it is requested.
 
-    Threads, not processes: decoding, subtracting and copying let go of Python's lock, so threads are as fast here
-    (benchmarks/loader.py measures both), they hand over arrays without copying, they live with CUDA, and none can be
-    left behind or die alone.
+    Threads, not processes: decoding, subtracting and copying release Python's lock, so threads are as fast here
+    (benchmarks/loader.py measures both). They pass arrays without copying, work with CUDA, and end with the program.
     """
 
     def __init__(self, make, start, stop, workers=2, ahead=None):
@@ -35,7 +34,7 @@ class Prefetch:
         return self.waiting.popleft().result()
 
     def close(self):
-        """Drop what is waiting and end the threads (each finishes the batch that it is at). Ends the iteration."""
+        """Drop the waiting batches and end the threads (each finishes its present batch). Ends the iteration."""
         self.numbers = iter(())
         self.waiting.clear()
         if self.pool:

@@ -1,19 +1,18 @@
-"""A source of image files → a prepared folder, once, for all runs to come (§ 2).
+"""A source of image files → a prepared folder, once, for all later runs (§ 2).
 
-    prepared/dataset.json       what it is: classes, counts, size and coding, shards, mean per channel, covariance of
-                                RGB with its eigenvalues and eigenvectors; written last: without it nothing is complete
+    prepared/dataset.json       classes, counts, size and coding, shards, mean per channel, covariance of RGB with its
+                                eigenvalues and eigenvectors; written last: it marks the folder as complete
     prepared/mean.npy           (size, size, 3) float64, the mean of the training set's images
     prepared/train-00000.npy    (n, size, size, 3) uint8: a shard; with --jpeg train-00000.jpegs, JPEG files in a row
-    prepared/train-00000.tsv    its index: where each image lies, CRC-32 of its bytes, class, name in the source
+    prepared/train-00000.tsv    its index: each image's offset, CRC-32 of its bytes, class, name in the source
     prepared/bad_images.txt     each file that was left out, and why
 
 An image of 256×256 takes 196,608 bytes: ImageNet's 1,281,167 + 50,000 make 262 GB, or with --jpeg 90
 about 26 GB (19.4 kB an image, measured on 127 of them).
 
-Shards follow from the list of files alone, never from who makes them: any number of processes gives the same bytes. The
-list itself is kept on disk, and a process has one image in memory, so memory does not grow with the data set. Every
-file gets its name when it is whole and on the disk. So what an interruption leaves is used by the next run, which
-makes the shards that are missing.
+Shards follow from the list of files alone: any number of processes gives the same bytes. The list is kept on disk, and a
+process has one image in memory, so memory does not grow with the data set. A file gets its name when it is complete and
+on the disk. So an interrupted preparation resumes: the next run makes the missing shards.
 """
 
 import io
@@ -85,13 +84,13 @@ def write_text(path, text):
         file.write(text.encode(errors="surrogateescape"))                   # names of files need not be UTF-8
 
 
-# One shard: what a process does --------------------------------------------------------------------------------------
+# One shard: the work of a process --------------------------------------------------------------------------------------
 
 stop = done = None          # shared by all processes: an event that ends them, and the number of files gone through
 
 
 def begin(shared_stop, shared_done):
-    """What a process does first: Ctrl-C is the parent's to answer, and where the parent is gone it goes too."""
+    """Set up a process: it leaves Ctrl-C to its parent, and ends when its parent ends."""
     global stop, done
     stop, done = shared_stop, shared_done
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,7 +100,7 @@ def begin(shared_stop, shared_done):
 
 
 def make_shard(job):
-    """A shard, its index, and in `.part.npz` what it adds to the statistics. InterruptedError if told to stop."""
+    """Write a shard, its index, and its share of the statistics (`.part.npz`). Raises InterruptedError when stopped."""
     shape = (job.size, job.size, 3)
     total, moments = np.zeros(shape, np.uint32), (np.zeros(3), np.zeros((3, 3)))       # 4096 · 255 fits
     index, bad, images = [INDEX], [], 0
@@ -135,7 +134,7 @@ def make_shard(job):
     with written(f"{job.stem}.part.npz") as file:
         np.savez(file, total=total, sums=moments[0], products=moments[1], images=images,
                  bad=np.frombuffer(json.dumps(bad).encode(), np.uint8))
-    with written(f"{job.stem}.tsv") as file:                # the last: the shard is complete
+    with written(f"{job.stem}.tsv") as file:                # last: it marks the shard as complete
         file.writelines(map(line, index))
 
 
@@ -163,11 +162,11 @@ def npy_header(shape):
 # All of them ---------------------------------------------------------------------------------------------------------
 
 def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
-    """Prepare a source into `folder`: see the top of this file. → a sentence that says what came of it.
+    """Prepare a source into `folder`: see the top of this file → a sentence with the result.
 
     size: pixels a side (§ 2: 256). jpeg: quality of JPEG-coded shards, 0 for raw ones. workers: processes (default: one
-    per core). labels: see sources.find. Raises DataError for what a user can set right; KeyboardInterrupt passes
-    through when all processes have ended.
+    per core). labels: see sources.find. Raises DataError for errors that a user can fix; KeyboardInterrupt passes
+    through after all processes have ended.
     """
     require(size >= 1 and 0 <= jpeg <= 100, f"size={size}, jpeg={jpeg}: expected a size of at least 1 pixel, and a "
                                             "quality from 1 to 100")
@@ -176,7 +175,7 @@ def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
     folder = Path(folder)
     require(not folder.exists() or folder.is_dir(), f"{folder}: a file; expected a folder, or a name that is free")
     if (folder / "dataset.json").exists():
-        return f"{folder}: already complete; look at it with: python data.py check {folder}"
+        return f"{folder}: already complete; verify it with: python data.py check {folder}"
     plan = make_plan(source, folder, size, jpeg, labels)
     jobs = [job for split in ("train", "val") for job in jobs_of(folder, split, plan)]
     todo = [job for job in jobs if not Path(f"{job.stem}.tsv").exists()]
@@ -192,8 +191,8 @@ def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
 
 
 def run(jobs, workers, bar):
-    """make_shard for all jobs in processes; they end with this call, however it ends."""
-    context = multiprocessing.get_context("spawn")          # a fork would copy threads' locks in whatever state
+    """make_shard for all jobs, in processes that end with this call, also after an exception."""
+    context = multiprocessing.get_context("spawn")          # fork would copy threads' locks in any state
     stop, done = context.Event(), context.Value("q", 0)
     pool = ProcessPoolExecutor(workers, context, begin, (stop, done))
     jobs, before = iter(jobs), bar.n
@@ -206,21 +205,21 @@ def run(jobs, workers, bar):
                 running |= {pool.submit(make_shard, job) for _, job in zip(range(1), jobs)}
             bar.update(before + done.value - bar.n)
     except BrokenProcessPool:
-        raise DataError("a process that prepared images was ended from outside (out of memory?); the same command goes "
-                        "on where it stopped, with fewer --workers in less memory") from None
+        raise DataError("a process that prepared images was killed (out of memory?); the same command resumes, "
+                        "and fewer --workers need less memory") from None
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
 
 
 def make_plan(source, folder, size, jpeg, labels):
-    """What is to be done, as a dict, and the lists of files on disk; read again if an earlier run has left them."""
+    """The plan as a dict, with the lists of files on disk; those of an earlier run are read again."""
     plan = dict(version=VERSION, source=os.path.abspath(source), size=size, jpeg=jpeg, pillow=PIL.__version__,
                 labels=labels and os.path.abspath(labels))
     if (folder / "plan.json").exists():
         old = json.loads((folder / "plan.json").read_text())
         differ = [f"{key}={old.get(key)!r} (now {plan[key]!r})" for key in plan if old.get(key) != plan[key]]
-        require(not differ, f"{folder}: was begun with {', '.join(differ)}; go on with the same, or prepare into "
+        require(not differ, f"{folder}: was begun with {', '.join(differ)}; resume with the same, or prepare into "
                             "another folder")
         return old
     require(not folder.exists() or not any(folder.iterdir()), f"{folder}: holds something else; expected an empty "
@@ -252,7 +251,7 @@ def jobs_of(folder, split, plan):
 
 
 def finish(folder, plan, jobs):
-    """Add up what the shards have to say, write dataset.json, and remove what only the work needed."""
+    """Sum the shards' statistics, write dataset.json, and remove the temporary files."""
     total, moments, bad = 0, [np.zeros(3), np.zeros((3, 3))], []
     splits = {split: dict(files=plan[split]["files"], images=0, shards=[]) for split in ("train", "val")}
     for job in jobs:

@@ -1,4 +1,4 @@
-"""Reading a prepared folder, whose parts imaging/prepare.py describes: is it one, what is in it, and is it whole?"""
+"""Read and verify a prepared folder, whose files imaging/prepare.py describes."""
 
 import json
 import re
@@ -28,11 +28,11 @@ def fields(line):
 
 
 def is_prepared(folder):
-    """Whether a folder is a prepared one. DataError if it is one that was not finished."""
+    """Whether a folder is a prepared one. Raises DataError if its preparation was not finished."""
     if (folder / "dataset.json").is_file():
         return True
     require(not (folder / "plan.json").is_file(), f"{folder}: was not prepared to the end; run the same command again, "
-                                                  "it goes on where it stopped: python data.py prepare SOURCE PREPARED")
+                                                  "it resumes: python data.py prepare SOURCE PREPARED")
     return False
 
 
@@ -46,7 +46,7 @@ def facts_of(folder):
 
 
 def index_of(folder, shard):
-    """(rows of a shard's index, without its head). DataError if it does not fit."""
+    """The rows of a shard's index, without its head. Raises DataError if it does not fit."""
     path = (folder / shard["file"]).with_suffix(".tsv")
     try:
         with open(path, "rb") as file:
@@ -87,7 +87,7 @@ def open_folder(folder):
 
 
 def check_folder(folder):
-    """Read everything, compare every checksum → what is in the folder, as text. DataError if anything is damaged."""
+    """Read everything and compare every checksum → the contents as text. Raises DataError if anything is damaged."""
     folder = Path(folder)
     require(folder.is_dir() and is_prepared(folder), f"{folder}: no prepared folder; expected one made by: python "
                                                      "data.py prepare SOURCE PREPARED")

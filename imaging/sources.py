@@ -1,22 +1,22 @@
-"""Sources that are image files: what belongs to which split and class, without reading an image.
+"""Sources of image files: which file belongs to which split and class. No image is read.
 
-`find(root)` knows the forms in which people have ImageNet, or anything laid out like it:
+`find(root)` knows ImageNet's usual forms, and anything laid out like them:
 
     train/CLASS/*, val/CLASS/*                      any folders; CLASS may hold its images in images/
     train/WNID/*, val/* and its labels              the labels in a text file, see below
-    train/WNID.tar, ILSVRC2012_img_train.tar        the official archives (a tar of 1000 tars), read where they lie
+    train/WNID.tar, ILSVRC2012_img_train.tar        the official archives (a tar of 1000 tars), read in place
     ILSVRC2012_img_val.tar and its labels           likewise
     ILSVRC/Data/CLS-LOC/train, …/val                Kaggle's, with LOC_val_solution.csv beside ILSVRC/
     train/WNID/images/*, val/images/*               Tiny-ImageNet's, with val/val_annotations.txt
 
-Labels of a flat val are looked for beside it, in the source and in up to three folders above (LABEL_FILES), or named
+Labels of a flat val are searched beside it, in the source and in up to three folders above (LABEL_FILES), or named
 by the caller. A line is a file's name and its class (a wnid, or a number: see `Labels`), or only a class for each
 image in the order of their numbers: the devkit's ILSVRC2012_validation_ground_truth.txt, which is also read from inside
 ILSVRC2012_devkit_t12.tar.gz. A label is the position of its class among the training classes in sorted order: for
-ImageNet sorted by wnid, as everyone counts, and not by the devkit's ILSVRC2012_ID.
+ImageNet sorted by wnid, the usual order, not by the devkit's ILSVRC2012_ID.
 
-Files are passed over whose name begins with a dot or does not end like an image's (ENDINGS). In an archive nothing is
-taken by its name: members are read at their offset, never written; links are not followed.
+Files whose name begins with a dot, or lacks an image's ending (ENDINGS), are passed over. Members of an archive are read
+at their offset and never extracted; links are not followed.
 """
 
 import os
@@ -41,7 +41,7 @@ LABEL_FILES = ["val_annotations.txt", "LOC_val_solution.csv", "val_labels.txt", 
 
 
 class Item(NamedTuple):
-    """One image file, and where its bytes are."""
+    """One image file, and the place of its bytes."""
     name: str       # inside the source, for the index and for bad_images.txt
     label: int      # the position of its class; -1: none
     path: str       # the file, or the archive that it is in
@@ -61,7 +61,7 @@ def read(item):
     require(not item.fault, item.fault)
     if item.offset < 0:
         state = os.stat(item.path)
-        require(stat.S_ISREG(state.st_mode), "not a regular file")      # a pipe would have us wait for ever
+        require(stat.S_ISREG(state.st_mode), "not a regular file")      # reading a pipe would wait for ever
         require(state.st_size <= BYTES, f"{state.st_size:,} bytes, expected {BYTES:,} or fewer")
     with open(item.path, "rb") as file:
         if item.offset < 0:
@@ -82,8 +82,8 @@ def imagenet_classes():
 
 
 def class_names(classes):
-    """What to call classes for a reader: the first name of those that are wnids of ImageNet's, "crane (n02012849)"
-    where two share it; others as they are."""
+    """The classes' printed names: for a wnid of ImageNet's the first English name, "crane (n02012849)"
+    where two share it; for others the class itself."""
     known = imagenet_classes()
     names = [known[name][1].split(", ")[0] if name in known else name for name in classes]
     firsts = [names.split(", ")[0] for _, names in known.values()]
@@ -94,7 +94,7 @@ def class_names(classes):
 # Finding -------------------------------------------------------------------------------------------------------------
 
 def is_source(root):
-    """Whether a folder has something to train from."""
+    """Whether a folder is a source that `find` knows."""
     return base_of(Path(root)) is not None
 
 
@@ -108,9 +108,9 @@ def first(base, *names):
 
 
 def find(root, labels=None):
-    """The Source in a folder; labels: the file with the labels of a flat val, if it is not to be looked for.
+    """The Source in a folder; labels: the file with the labels of a flat val, instead of searching.
 
-    Raises DataError where there is none, or one split is missing or empty, or labels are missing or make no sense.
+    Raises DataError if there is none, a split is missing or empty, or labels are missing or invalid.
     """
     root = Path(root)
     base = base_of(root)
@@ -224,8 +224,8 @@ class Section:
 
 
 def members(path, endings=ENDINGS, offset=0, size=None, name=None):
-    """The Items of an uncompressed tar, or of one within another (offset, size), in its order; what is no plain file,
-    or has a name that leads elsewhere, with a fault; and where the archive is damaged, an Item that says so."""
+    """The Items of an uncompressed tar, or of one within another (offset, size), in its order; a member that is
+    no plain file, or whose name leads elsewhere, has a fault; a damaged archive ends in an Item with that fault."""
     name = name or path.name
     try:
         with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""From images to what the net sees: mean, crops, mirrors, colour noise, an erased block, the ten views (§ 2, § 4.1).
+"""From images to the net's inputs: mean, crops, mirrors, colour noise, an erased block, ten views (§ 2, § 4.1).
 
 Shapes as in data.py: N images of H × W pixels in C channels, uint8; n of them at a time, cut to side × side, float32.
 `images` is an array or anything of imaging/images.py.
@@ -12,11 +12,11 @@ from imaging.common import COLOUR, CUTOUT, VIEWS, generator, require
 
 MEANS = ("pixel", "centre", "channel")
 FACTORS = ("eigenvalue", "deviation")
-BLOCK = 256                                                 # images at a time, where all are gone through
+BLOCK = 256                                                 # images at a time, in passes over all
 
 
 def view_side(size):
-    """The side of the crop that is to an image of `size` pixels what the paper's 224 is to 256."""
+    """The side of the crop for images of `size` pixels: 7/8 of it, as the paper's 224 of 256."""
     return 7 * size // 8
 
 

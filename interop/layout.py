@@ -1,4 +1,4 @@
-"""Weights as Caffe, PyTorch and ONNX lay them: channels first, kernels before what they see.
+"""Weights in the layout of Caffe, PyTorch and ONNX: channels first, kernels before channels.
 
     here                                    there
     conv  W (R, S, C/G, K)                  weight (K, C/G, R, S)

@@ -1,7 +1,7 @@
-"""bvlc_alexnet.npy: Caffe's net as a dictionary of NumPy arrays, {"conv1": [W, b], …}, which courses pass around.
+"""bvlc_alexnet.npy: Caffe's net as a dictionary of NumPy arrays, {"conv1": [W, b], …}, used in many courses.
 
-np.load reads it only with allow_pickle=True, which runs whatever a stranger has put into the file. It is read here by
-pickles.Restricted, for which an array is a shape and a row of bytes.
+np.load reads it only with allow_pickle=True, which can run code from the file. It is read here by pickles.Restricted,
+for which an array is a shape and a row of bytes.
 """
 
 import math
@@ -63,8 +63,8 @@ def read(path):
 def load(path, threads=None, devices=None):
     """The Trained in bvlc_alexnet.npy. Raises CheckpointError for another net's, ValueError for damage.
 
-    Its kernels lie as TensorFlow's, (R, S, C/G, K), and so do ours; its fc6 counts its inputs position by position, as
-    ours does. They are turned to Caffe's order only so that one check serves all.
+    Its kernels have TensorFlow's layout, (R, S, C/G, K), as ours have; its fc6 counts its inputs position by position, as
+    ours does. They are converted to Caffe's order only so that one check serves all formats.
     """
     tensors = {}
     for name, arrays in read(path).items():

@@ -1,7 +1,7 @@
 """ONNX: the Model Zoo's bvlc_alexnet in, any net of this program out.
 
-`node` says what a layer is in ONNX. Writing makes nodes of it; reading holds a file's nodes against it, one by one: a
-graph that differs in a single number is another net, and is named as such.
+`node` gives a layer's ONNX operator and attributes. Writing creates these nodes; reading compares a file's nodes with them,
+one by one: a graph that differs in a single number is another net and is refused.
 """
 
 import json
@@ -237,7 +237,7 @@ def export(net, path):
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", net.channels, net.size, net.size])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(net.classes)])],
         [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in tensors.items()])
-    model = helper.make_model(graph, producer_name="AlexNet, to be read", ir_version=IR_VERSION,
+    model = helper.make_model(graph, producer_name="AlexNet in NumPy and CuPy", ir_version=IR_VERSION,
                               opset_imports=[helper.make_opsetid("", OPSET)])
     helper.set_model_props(model, {"alexnet": json.dumps(net.facts())})
     onnx.checker.check_model(model, full_check=True)

@@ -1,5 +1,5 @@
-"""Pickles as data. A pickle is a program: it names functions, and unpickling calls them. Here none of Python's is ever
-found: a name is looked up in a short table of our own, and a name that is not in it ends the reading.
+"""Pickles as data. A pickle is a program: it names functions, and unpickling calls them. Here a name is looked up only in a
+short table of our own; any other name ends the reading.
 
 It is Python's own unpickler in Python, not the one in C, which takes memory for whatever number of objects a damaged
 file announces.

@@ -1,4 +1,4 @@
-"""PyTorch's .pth, read without PyTorch and without running what is in it: torchvision's alexnet.
+"""PyTorch's .pth, read without PyTorch and without running code from it: torchvision's alexnet.
 
 Since 1.6 such a file is a zip archive, NAME/data.pkl with the names and shapes and NAME/data/0, 1 … with the numbers;
 before, it was five pickles in a row and then the numbers. Both are read.
@@ -21,7 +21,7 @@ LAYERS = {"features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "
 
 
 class Tensor(NamedTuple):
-    """What torch._utils._rebuild_tensor_v2 is called with."""
+    """The arguments of torch._utils._rebuild_tensor_v2."""
     storage: tuple          # (dtype, key, count)
     offset: int
     size: tuple

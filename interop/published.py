@@ -1,6 +1,6 @@
-"""The published AlexNets: which net each is, and how it wants its images.
+"""The published AlexNets: the net's options and its preprocessing, for each.
 
-All were trained on ILSVRC-2012 with 1000 classes in the order of their wnids. None is the paper's net to the letter.
+All were trained on ILSVRC-2012 with 1000 classes in the order of their wnids. None equals the paper's net in every detail.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Published(NamedTuple):
     side: int           # of the views; the images are 256
     mean: tuple         # R, G, B
     scale: tuple        # R, G, B
-    bgr: bool           # were its images' channels in the order blue, green, red?
+    bgr: bool           # whether its images' channels are blue, green, red
 
 
 # Caffe's bvlc_alexnet (top-1/top-5 accuracy of the central view on the validation set 57.1/80.2 %): windows of LRN cross
@@ -33,7 +33,7 @@ BVLC_ONNX = BVLC._replace(options=BVLC.options | dict(pool_ceil=("pool5",)), sid
 
 # torchvision's alexnet (56.5/79.1 %) is that of "One weird trick for parallelizing convolutional neural networks"
 # (Krizhevsky 2014): other widths, no groups, no LRN, two pixels of padding around the image. Dropout stands before fc6
-# and fc7 instead of after, which is the same where only predictions are asked for. Pixels go from 0 to 1 there.
+# and fc7 instead of after, which makes no difference to predictions. Its pixels go from 0 to 1.
 TORCHVISION = Published(
     dict(towers=1, groups=1, kernels=(64, 192, 384, 256, 256), lrn=False, inverted_dropout=True, stem=(11, 4, 2)),
     224, (255 * 0.485, 255 * 0.456, 255 * 0.406), (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)), bgr=False)

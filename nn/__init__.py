@@ -7,7 +7,7 @@ Letters used at the ends of lines, everywhere in this project:
     C       channels (maps) coming in   G       groups
     K       kernels (maps) going out    F       features of a fully connected layer
 
-Images lie as they come from disk, (N, H, W, C), and weights as (R, S, C, K), so that a convolution is a matrix
+Images have the layout of files, (N, H, W, C), and weights (R, S, C, K), so that a convolution is a matrix
 product whose result needs no rearranging. A layer is used as
 
     y, cache  = layer.forward(x, train=True)

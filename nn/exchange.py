@@ -1,4 +1,4 @@
-"""Where the two towers talk to each other (paper § 3.2)."""
+"""The exchange of maps between the two towers (paper § 3.2)."""
 
 from nn.arrays import array_module
 from nn.layer import Layer
@@ -6,7 +6,7 @@ from nn.run.device import send
 
 
 class Exchange(Layer):
-    """Where the lines of Figure 2 cross: each tower that goes on receives all towers' maps, joined in tower order.
+    """Where the lines of Figure 2 cross: each receiving tower gets all towers' maps, joined in tower order.
 
     A tower whose list ends before the exchange sends and does not receive. Nothing else passes between towers.
     """

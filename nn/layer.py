@@ -1,4 +1,4 @@
-"""What all layers share: parameters, and the sentence for an input of the wrong shape."""
+"""The base of all layers: parameters, and checks of inputs."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def expect_maps(layer, x, channels=None):
 
 
 def expect_float(layer, x):
-    """Raise ValueError unless x is float32 or float64: integers would overflow without a word."""
+    """Raise ValueError unless x is float32 or float64: integers would overflow silently."""
     if x.dtype not in (np.float32, np.float64):
         raise ValueError(f"{layer} expects float32 or float64, got {x.dtype}: convert with x.astype(np.float32)")
 

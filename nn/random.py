@@ -1,4 +1,4 @@
-"""Random numbers without state: every draw follows from what it is for."""
+"""Random numbers without state: every draw follows from its purpose."""
 
 import zlib
 

@@ -8,7 +8,7 @@
     python notebooks/full_runs.py 14        every part left out, five seeds: 14_ablations.csv; half an hour
 
 Everything is made by the project's own commands, in the folder runs/ where this is called, and made there only once:
-interrupted, it goes on where it stopped. results/README.md says on what machine the files that lie there were made.
+an interrupted command resumes. results/README.md names the machine on which its files were made.
 
     from full_runs import results
     results("12_log")                       # [{"epoch": 1.0, "lr": 0.02, …}, …]: numbers as numbers
@@ -78,7 +78,7 @@ def figure1(out):
 
 
 def trained(name, *options):
-    """The net of a run in runs/, which is made, or gone on with, where it is not there."""
+    """The net of a run in runs/, which is started or resumed if it is not finished."""
     from results.trained import read
     folder = Path("runs", name)
     if not (folder / "results.json").exists():

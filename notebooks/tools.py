@@ -1,9 +1,9 @@
-"""What the chapters share: the look of figures, the project's own source, exercises that answer, fair timing.
+"""Shared by the chapters: figures, the project's source, exercises that check answers, fair timing.
 
     import tools                                    # from here on `nn`, `alexnet` and `data` can be imported
     from tools import check, photo, show, show_source, timed
 
-Nothing of AlexNet is in here.
+This module contains no AlexNet code.
 """
 
 import inspect

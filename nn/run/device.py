@@ -1,4 +1,4 @@
-"""Where arrays live. The only place that imports CuPy, and the only place where arrays cross between devices."""
+"""Devices and their arrays. Only this file imports CuPy, and only here arrays are copied between devices."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class DeviceError(ValueError):
-    """A device that is not there, or too small: one sentence."""
+    """A device that does not exist or has too little memory; the message is one sentence."""
 
 
 def array_module(array):
@@ -18,17 +18,17 @@ def array_module(array):
 
 
 class Device:
-    """A place that holds arrays and computes with them: Device("cpu") or Device("cuda:0").
+    """Holds arrays and computes with them: Device("cpu") or Device("cuda:0").
 
-        with device: …                     what is made inside is made there
+        with device: …                     new arrays are made on it
         device.put(array), device.get(array)   from and to a NumPy array
         device.sent                            {receiving device: bytes sent to it}, for the traffic of § 3.2
         device.mark(), device.seconds(a, b)    a point in the device's work, and the seconds between two
         device.wait()                          until all its work is done
-        device.memory()                        (bytes free, bytes in all), or None where nobody need ask
+        device.memory()                        (bytes free, bytes in all), or None for the CPU
 
-    Two towers on one processor or card have a Device each, so that what they exchange can be counted.
-    Raises DeviceError for a device that is not there.
+    Two towers on one processor or card have a Device each, so that their exchanges can be counted.
+    Raises DeviceError for a device that does not exist.
     """
 
     number = None           # of the CUDA device
@@ -71,14 +71,14 @@ class Device:
         return None
 
     def memory(self):
-        """(bytes free for arrays, bytes in all), or None where that is not asked: a computer has memory to swap."""
+        """(bytes free for arrays, bytes in all), or None for the CPU, which is not limited here."""
         return None
 
 
 class CudaDevice(Device):
-    """One GPU. Its arrays are CuPy's, and what is asked of it is queued: Python goes on at once, and waits only where
-    it needs a number (get, float, seconds, wait). All computing goes through the device's one default stream, in order;
-    `copying` is a second stream, on which batches arrive meanwhile (nn/run/feed.py)."""
+    """One GPU. Its arrays are CuPy's, and its work is queued: Python continues at once, and waits only for numbers
+    (get, float, seconds, wait). All computation runs in the device's default stream, in order; `copying` is a second
+    stream, for batches that arrive meanwhile (nn/run/feed.py)."""
 
     def __init__(self, name):
         self.name, self.sent, self._lock = name, {}, threading.Lock()
@@ -111,9 +111,9 @@ class CudaDevice(Device):
             return self.cupy.asnumpy(array)
 
     def receive(self, array, source):
-        """See send. The copy waits until `source` has computed the array, and `source` goes on to its later work, which
-        may reuse the array's memory, when the copy is done. Python waits for neither. Where the hardware has no access
-        from card to card, the driver takes the copy through pinned memory of the host."""
+        """See send. The copy waits until `source` has computed the array; later work of `source`, which may reuse the
+        array's memory, waits for the copy. Python waits for neither. Without peer access, the driver copies through
+        pinned memory of the host."""
         if source.number == self.number:
             return array
         with source:
@@ -133,7 +133,7 @@ class CudaDevice(Device):
             return self.cupy.empty(like.shape, like.dtype)
 
     def pinned(self, like):
-        """A NumPy array like this one in pinned memory, out of which the hardware copies by itself."""
+        """A NumPy array like this one in pinned memory, from which the hardware copies by itself."""
         memory = self.cupy.cuda.alloc_pinned_memory(like.nbytes)
         return np.frombuffer(memory, like.dtype, like.size).reshape(like.shape)
 
@@ -165,7 +165,7 @@ class CudaDevice(Device):
         self._device.synchronize()
 
     def memory(self):
-        """Free is what the card has free, and what CuPy's pool holds of it without using it."""
+        """Free: the card's free memory and the unused part of CuPy's pool."""
         with self:
             free, total = self.cupy.cuda.runtime.memGetInfo()
             return free + self.cupy.get_default_memory_pool().free_bytes(), total
@@ -187,10 +187,10 @@ def cuda_devices():
 
 
 def devices(names="cpu", towers=2):
-    """A list of one Device per tower, from a text as after --device.
+    """A list of one Device per tower, from a text like that of --device.
 
     cpu; cuda: as many cards as there are towers, if there are as many, else the first for all; cuda:1: that one for
-    all towers; cuda:0,cuda:1: one for each. Cards that can read each other's memory are told to.
+    all towers; cuda:0,cuda:1: one for each. Peer access is enabled between cards that support it.
     Raises DeviceError.
     """
     listed = names.split(",")
@@ -212,7 +212,7 @@ def devices(names="cpu", towers=2):
 
 
 def enable_peer_access(device, other):
-    """Let `device` reach the memory of `other` without the host, where the hardware can. Once for each pair."""
+    """Enable `device` to access the memory of `other` directly, if the hardware can. Once for each pair."""
     if device.number == other.number:
         return
     runtime = device.cupy.cuda.runtime
@@ -227,7 +227,7 @@ def enable_peer_access(device, other):
 
 
 def send(array, source, target):
-    """`array` of device `source` on device `target`, and a note of its size: the only way between two towers."""
+    """Copy `array` from device `source` to `target` and count its bytes: the only way between two towers."""
     if source is target:
         return array
     with source._lock:

@@ -1,4 +1,4 @@
-"""Batches to the devices while they compute (paper § 4.1: making the next ones is "computationally free")."""
+"""Copies batches to the devices while they compute (paper § 4.1: the next ones are "computationally free")."""
 
 from itertools import cycle
 
@@ -10,27 +10,27 @@ def feed(batches, devices):
     its device, and labels on the first device, where the loss is. On the CPU, the batches as they are.
 
     A batch goes from pinned memory, by a stream of its own, while the devices compute the step before. `batches` is
-    closed when this is, and an array that was given out may be overwritten after the next is asked for.
+    closed when this is. A yielded array may be overwritten after the next one is requested.
     """
     try:
         if devices[0].number is None:
             yield from batches
             return
         slots = cycle([Slot(devices), Slot(devices)])
-        for images, labels in batches:      # made while the devices compute what was queued when the last was given out
+        for images, labels in batches:      # made while the devices compute the previous step
             slot = next(slots)
             slot.fill(images, labels)
             yield slot.take()
             slot.used()
     finally:
         for device in devices:
-            device.wait()                   # the slots' memory goes back: nothing may be on its way into it
+            device.wait()                   # the slots' memory is freed: no copy into it may be pending
         batches.close()
 
 
 class Slot:
-    """Room for one batch, in pinned memory of the host and on every device. Three guards keep its two readers and two
-    writers apart, without anybody waiting who need not:
+    """Memory for one batch, pinned on the host and on every device. Three guards keep its two readers and two writers
+    apart, without unnecessary waits:
 
         the host refills pinned memory only when the copies out of it are done             (it waits for `copied`)
         a copy overwrites a device's array only when the step that reads it is done     (the copy waits for `free`)
@@ -43,8 +43,8 @@ class Slot:
         self.pinned, self.copied = None, []
 
     def allocate(self, images, labels):
-        """Memory for batches like this one. It comes from the device's pool, where queued work may still read what was
-        there before: so the first copy waits, too."""
+        """Memory for batches like this one. It comes from the device's pool, where queued work may still read the
+        previous contents: so the first copy waits, too."""
         first = self.devices[0]
         self.pinned = [first.pinned(array) for array in (images, labels)]
         self.arrays = [[device.empty(array) for device in readers]
@@ -68,12 +68,12 @@ class Slot:
         self.copied = [device.event(device.copying) for device in self.devices]
 
     def take(self):
-        """→ images (a list, one array per tower) and labels, to be read by what is queued from now on."""
+        """→ images (a list, one array per tower) and labels, for the work queued from now on."""
         for device, event in zip(self.devices, self.copied):
             device.await_event(event)                                               # guard 3
         images, labels = self.arrays
         return [images[i] for i in self.towers], labels[0]
 
     def used(self):
-        """All that reads the arrays has been queued."""
+        """Call it when all work that reads the arrays has been queued."""
         self.free = [device.event() for device in self.devices]

@@ -1,4 +1,4 @@
-"""What a training step needs of a GPU's memory."""
+"""The GPU memory that a training step needs."""
 
 import math
 
@@ -10,9 +10,9 @@ from nn.fast.cuda import COLUMNS, most_columns
 def ledger(network, count):
     """Bytes that training on batches of `count` images takes in each tower, on a GPU: a list of {what: bytes}.
 
-    What forward keeps for backward is measured with one image. "at work" is for the layer that computes: the largest
+    "kept for backward" is measured with one image. "at work" is for the layer that computes: the largest
     columns of nn/fast/cuda.py, and three times the largest map (its input, its output, and one more). "batches" are the
-    two that are being copied to the device (nn/run/feed.py). (2 to 20 % more than was taken on emulated devices.)
+    two that are being copied to the device (nn/run/feed.py). (2 to 20 % more than was used on emulated devices.)
     """
     _, passes = network.forward(np.zeros((1, *network.shape), network.towers[0]["conv1"].params["W"].dtype))
     columns, shape = 0, network.shape

@@ -1,13 +1,13 @@
-"""Where the time of a step goes: per stage and device, with bytes across and memory."""
+"""The time of a step by stage and device, the bytes copied between devices, and memory."""
 
 from collections import defaultdict
 from contextlib import contextmanager
 
 
 class Profile:
-    """Collects spans of work; hang one into `network.profile`.
+    """Collects spans of work; set `network.profile` to one.
 
-    On a GPU a span lies between two events in the device's own queue, so that measuring makes nothing wait. On the CPU
+    On a GPU a span is between two events in the device's own queue, so that measuring causes no wait. On the CPU
     jobs run in several threads at once: their times are added up and divided by the number of threads.
     """
 

@@ -1,4 +1,4 @@
-"""A pool of Python threads, one per core. NumPy lets go of the interpreter's lock inside its loops."""
+"""A pool of Python threads, one per core. NumPy releases the interpreter's lock inside its loops."""
 
 import ctypes
 import os
@@ -12,14 +12,14 @@ from nn.layer import expect_count
 
 
 def cores():
-    """Cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory():
-    """Have the C library keep the memory that arrays give back, for the next arrays: layers allocate plainly, and
-    without this the system clears the same pages in every step (measured: 7 % of a step with two threads, 11 % with
-    one). Only where the library is glibc; elsewhere nothing happens."""
+    """Have the C library keep freed memory for the next arrays: otherwise the system clears the same pages again in
+    every step (measured: 7 % of a step with two threads, 11 % with
+    one). Only with glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         for parameter, value in ((-3, 2**31 - 1), (-1, 2**31 - 1), (-2, 2**28)):    # M_MMAP_THRESHOLD,
@@ -27,10 +27,10 @@ def keep_freed_memory():
 
 
 class Workers:
-    """`threads` threads (default: one per core) that share out pieces of work; BLAS is to use one thread meanwhile.
+    """`threads` threads (default: one per core) that share pieces of work; BLAS uses one thread meanwhile.
 
-    (BLAS's own threads are no help even for a large product between two shared-out parts: they go on spinning for
-    100 ms in wait for the next one, and take a core from ours. Measured: 114 instead of 75 ms for a step of a small
+    (BLAS's own threads do not help even for a large product between two shared parts: they spin for 100 ms while they
+    wait for the next one, and take a core from ours. Measured: 114 instead of 75 ms for a step of a small
     net.)
     """
 
@@ -42,7 +42,7 @@ class Workers:
         self._blas = ThreadpoolController().select(user_api="blas")
 
     def one_blas_thread(self):
-        """with workers.one_blas_thread(): every matrix product inside runs in the thread that asks for it."""
+        """with workers.one_blas_thread(): every matrix product inside runs in the calling thread."""
         return self._blas.limit(limits=1)
 
     def all_blas_threads(self):
