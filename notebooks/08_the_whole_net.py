@@ -25,7 +25,6 @@ from alexnet import AlexNet, summary
 from nn import SGD, Conv2d, Linear, MaxPool2d, Profile, SoftmaxCrossEntropy
 from nn.loss import softmax
 from nn.run.memory import arrays_in
-from nn.run.pieces import PIECE
 
 rng = np.random.default_rng(8)
 
@@ -37,7 +36,7 @@ rng = np.random.default_rng(8)
 # opposite directions: the maps shrink from 290,400 numbers to 1000, and most weights are at the other end, in fc6.
 
 # %%
-net = AlexNet(towers=1, threads=1)
+net = AlexNet(towers=1, threads=1, convolution="direct")    # what this means: under "Time"
 layers, rows = net.towers[0], [row for row in summary(net) if "exchange" not in row.name]     # one tower exchanges nothing
 out = {row.name: row.floats for row in rows}
 weights = {row.name: layers[row.name].params["W"].size for row in rows if row.parameters}
@@ -254,7 +253,8 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
 # ## Time
 #
 # Now the clock. What a network runs are fast forms of its layers (`nn/fast/`): the same results within rounding, sooner.
-# `net.layers` holds them, and all times in this chapter are theirs. We make every one note when it begins and ends, as `benchmarks/step.py` does, and run a training
+# `net.layers` holds them, and all times in this chapter are theirs. This chapter's net has `convolution="direct"`: its
+# convolutions do every multiply-add that we counted. (The default saves most of them: see the end of this section.) We make every one note when it begins and ends, as `benchmarks/step.py` does, and run a training
 # step with 16 images three times; the fastest counts. (Other programs on the machine can only slow it down.) Going
 # forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
 # for the input), except conv1, whose input needs no gradient. **Expect** the convolutions to take most of the time,
@@ -337,6 +337,22 @@ gradients = net.loss_and_gradients(batch[:1], labels[:1])[1]
 optimiser = SGD(net)
 update, = timed(lambda: optimiser.step(gradients, 1e-9), rounds=3)
 print(f"the update {1e3 * update:.0f} ms: {update / whole:.0%} of the rest for 16 images, about {update / whole / 8:.1%} for 128")
+
+# %% [markdown]
+# And the saving? By default, a network's convolutions run by Winograd's algorithm (`nn/fast/winograd.py`): on the way to a
+# tile of outputs, each channel takes 64 multiplications instead of 400 for kernels of 5×5, and 49 instead of 225 for 3×3, at
+# the price of some additions before and after, and of a rounding error that is ten times as large. **Expect** a step in less than
+# 0.8 of the time, and outputs that agree to four digits.
+
+# %%
+sparing = AlexNet(towers=1, threads=1)                                      # the same weights
+net.loss_and_gradients(batch[:16], labels[:16]), sparing.loss_and_gradients(batch[:16], labels[:16])
+direct_step, winograd_step = timed(lambda: net.loss_and_gradients(batch[:16], labels[:16]),
+                                   lambda: sparing.loss_and_gradients(batch[:16], labels[:16]), rounds=3)
+direct_logits, winograd_logits = (one.forward(batch[:16], train=False)[0] for one in (net, sparing))
+saving_difference = np.abs(direct_logits - winograd_logits).max() / np.abs(direct_logits).max()
+print(f"step of 16 images: direct {1e3 * direct_step:.0f} ms, Winograd {1e3 * winograd_step:.0f} ms, {winograd_step / direct_step:.2f} of it; "
+      f"logits differ by {saving_difference:.0e} of the largest")
 
 # %% [markdown]
 # ## How fast could it be?
@@ -505,14 +521,14 @@ show(figure, "**Figure 8.7.** Time per image of a training step, by batch size. 
 #
 # If convolutions need no large batch, then a batch may as well go through them a few images at a time, so that maps
 # and columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network
-# does, with `micro_batch` images at a time, or, if not told, such that the largest map of a piece has about `PIECE`
-# numbers. Nothing changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage,
+# does, with `micro_batch` images at a time, or by default such that the largest map of a piece has about
+# `net.forms.piece` numbers. Nothing changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage,
 # whose maps are the largest, to gain nothing from larger pieces, and rather to lose.
 
 # %%
 first_stage, second_stage = [str(stage) for stage in net.stages[:2]]
 usual = stage_times(16)[1]
-print(f"PIECE = {PIECE:,}: of 16 images {usual[first_stage]} pieces in {first_stage}, {usual[second_stage]} in {second_stage}")
+print(f"{net.forms.piece:,} numbers: of 16 images {usual[first_stage]} pieces in {first_stage}, {usual[second_stage]} in {second_stage}")
 tries = [{m: stage_times(32, m)[0] for m in (1, 4, 32)} for _ in range(2)]
 pieces = {m: {stage: min(a[m][stage] for a in tries) for stage in (first_stage, second_stage)} for m in tries[0]}
 for m, total in pieces.items():
@@ -614,7 +630,7 @@ assert [p for p in range(6) if -64 + 32 * p >= 0 and -64 + 32 * p + 195 <= 224] 
 assert 128 * all_maps == ledger["kept for backward"] and all_parameters == 3 * ledger["weights"]
 assert per_image["conv1"] + per_image["conv2"] > 0.75 * all_maps and per_parameter["fc6"] > all_parameters / 2
 assert 0.7 < covered <= 1.02 and convolutions > 0.45 and without_work > 0.05
-assert update < whole
+assert update < whole and winograd_step < 0.8 * direct_step and saving_difference < 1e-4
 assert abs(intensity("fc6", 1) - 0.25) < 0.01 and abs(intensity("fc6", 16) / 4 - 1) < 0.05
 assert all(intensity(name, n) > ridge for name, n in sizes.items()) and [usual[first_stage], usual[second_stage]] == [16, 4]
 assert moved["relu1"] > 2 * moved["norm1"] and moved["relu2"] > 2 * moved["norm2"]

@@ -12,10 +12,14 @@ BLOCK = 1 << 16     # floats: the passes of one update over a block find it in t
 
 class CpuForms(PlainForms):
     """workers: the threads that the products of the fully connected layers and the update are shared out to.
-    winograd: whether convolutions that suit it run by Winograd's algorithm."""
+    winograd: whether convolutions that suit it run by Winograd's algorithm.
+    piece: floats in the largest map of a piece of a batch. Direct convolutions need a piece's columns in cache.
+        Winograd's algorithm has blocks of its own and gains from more images (2^18: 1.17 of a step's time).
+    """
 
     def __init__(self, workers, winograd=True):
         self.workers, self.winograd = workers, winograd
+        self.piece = 1 << (21 if winograd else 18)
         self.fast = {Conv2d: RowwiseConv2d, Linear: shared_linear(workers)}
 
     def choose(self, layer):

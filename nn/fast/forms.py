@@ -22,7 +22,7 @@ class PlainForms:
         return self.fast.get(type(layer))
 
     def prepare(self, layer):
-        """{argument: value} for layer.forward that all pieces of a batch can share; computed once per batch."""
+        """{argument: value} for layer.forward and backward, computed once for all pieces of a batch."""
         return {}
 
     def update(self, updates):

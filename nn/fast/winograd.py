@@ -62,11 +62,12 @@ class WinogradConv2d(Conv2d):
                 np.matmul(V[..., seen], U[..., own], out=M[..., own])
             whole = from_points(M, grid.A, grid)                                    # (N, T·m, T'·m, K)
             np.add(whole[:, :y.shape[1], :y.shape[2]], self.params["b"], out=y[images])
-        return y, ((x, U) if train else None)
+        return y, (x if train else None)
 
-    def backward(self, dy, cache):
+    def backward(self, dy, cache, U=None):
         """Each product takes all images at once: it would pack U anew for every block."""
-        (x, U), grid = cache, Grid(self, cache[0])
+        U = self.kernel_points() if U is None else U
+        x, grid = cache, Grid(self, cache)
         V, dM = grid.points(slice(0, len(x) * grid.count))
         for images, rows in grid.blocks():
             to_points(grid.fold(x[images]), grid.B, V[:, rows], grid)

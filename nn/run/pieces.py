@@ -2,8 +2,7 @@
 
 On the CPU, the convolutional stages take a batch in pieces. Every piece in every tower is a job, and threads share the
 jobs. The fully connected stages, whose weights are large, take the whole batch at once, with threads inside each
-product. (A step of the full net with batches of 128, relative to the pieces that PIECE gives: pieces of an eighth 1.17,
-all images in one piece per tower 1.02.)
+product.
 
 On a GPU every stage takes the whole batch at once. One thread queues the towers' work, device by device, without
 waiting, so the devices work at the same time.
@@ -15,8 +14,6 @@ from dataclasses import dataclass, field
 
 from nn.arrays import array_module
 from nn.dropout import Dropout
-
-PIECE = 1 << 21         # floats in the largest map of a piece (8 MiB)
 
 
 @dataclass
@@ -75,7 +72,8 @@ class StagePass:
             with network.devices[job.tower], timed(network, job.tower, self.stage, "backward"):
                 d = ds[job.tower][job.images]
                 for name in reversed(self.stage.layers):
-                    d, grads = network.layers[job.tower][name].backward(d, job.caches.pop())
+                    layer, more = network.layers[job.tower][name], self.prepared[job.tower, name]
+                    d, grads = layer.backward(d, job.caches.pop(), **more)
                     add(total[job.tower], {f"{name}.{key}": gradient for key, gradient in grads.items()})
             job.result = d
         return total
@@ -103,7 +101,7 @@ def pieces(network, stage, count):
         return [slice(i, i + network.micro_batch) for i in range(0, count, network.micro_batch)]
     if not (stage.convolutional and network.in_threads):
         return [slice(0, count)]
-    number, threads = -(-count * stage.largest // PIECE), network.workers.threads
+    number, threads = -(-count * stage.largest // network.forms.piece), network.workers.threads
     even = threads // math.gcd(threads, len(network.towers))
     number = min(count, -(-number // even) * even)              # as many jobs for each thread
     edges = [i * count // number for i in range(number + 1)]
