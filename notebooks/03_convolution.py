@@ -21,7 +21,8 @@ import tools
 from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
 from nn import Conv2d, check_layer
 from nn.conv import col2im, im2col
-from nn.fast.cpu import CpuForms, correlate, dilate, turn
+from nn.fast.cpu import CpuForms
+from nn.fast.rowwise import correlate, dilate, turn
 from nn.run.workers import Workers
 
 rng = np.random.default_rng(3)
@@ -155,7 +156,7 @@ print(f"largest difference {product_difference:.0e}")
 layer = Conv2d(8, 16, size=3)
 layer.params = {"W": rng.standard_normal((3, 3, 8, 16)).astype(np.float32), "b": np.zeros(16, np.float32)}
 x = rng.standard_normal((1, 16, 16, 8), np.float32)
-fast = CpuForms(Workers(1)).form(layer)         # see "What the columns cost"
+fast = CpuForms(Workers(1), winograd=False).form(layer)         # see "What the columns cost"
 seconds = dict(zip(("seven loops", "im2col, as above", "nn.Conv2d", "its fast form"),
                    timed(lambda: convolution(x, **layer.params), lambda: convolution_as_product(x, **layer.params),
                          lambda: layer.forward(x), lambda: fast.forward(x), rounds=3)))
@@ -185,7 +186,7 @@ for name, (side, positions, size, channels) in {"conv1": (224, 55, 11, 3), "conv
 #
 # $$Y = \sum_{r=0}^{R-1} \text{columns}_r \cdot W_r ,$$
 #
-# with $R$ times less to copy (`nn/fast/cpu.py`). It gives the same numbers, up to rounding. Here is the plain form:
+# with $R$ times less to copy (`nn/fast/rowwise.py`). It gives the same numbers, up to rounding. Here is the plain form:
 
 # %%
 show_source(im2col)
@@ -277,7 +278,7 @@ for stride in (1, 2, 3):
 # (Padding in the forward pass: $x$ then means the padded image. Its border is cut off at the end, or, what is the
 # same, never computed: $R - 1 - \text{padding}$ zeros around $\partial y$ instead of $R - 1$.)
 #
-# The fast form on a CPU computes $\partial x$ so, with three functions of `nn/fast/cpu.py`: `dilate` spreads $\partial y$ out,
+# The fast form on a CPU computes $\partial x$ so, with three functions of `nn/fast/rowwise.py`: `dilate` spreads $\partial y$ out,
 # `turn` turns the kernels, `correlate` is the convolution (all of them with the rows of a map first, then the images). For
 # stride 1 it saves col2im. For larger strides most of what it multiplies are zeros; the only such layer of AlexNet is
 # the first, and the gradient of the images is not needed.

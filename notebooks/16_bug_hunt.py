@@ -18,7 +18,7 @@ import numpy as np
 import tools                                # puts the project's folder on the path
 from tools import BLACK, check, show, show_source
 from nn import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, SoftmaxCrossEntropy, check_layer
-from nn.fast.cpu import correlate, dilate, turn
+from nn.fast.rowwise import correlate, dilate, turn
 from nn.layer import Layer
 
 rng = np.random.default_rng(16)

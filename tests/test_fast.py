@@ -9,9 +9,9 @@ from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, OTHERS, POOLS, cases, fil
 
 from alexnet import AlexNet, Figure1Net, SmallAlexNet
 from nn import SGD, Conv2d, Linear, check_layer
-from nn.fast import CpuForms, CudaForms, PlainForms, choose
+from nn.fast import CpuForms, CudaForms, PlainForms, choose, cpu
 from nn.fast import winograd as winograd_module
-from nn.fast.cpu import RowwiseConv2d
+from nn.fast.rowwise import RowwiseConv2d
 from nn.fast.winograd import Grid, WinogradConv2d, fold_kernels
 from nn.run.device import Device
 from nn.run.workers import Workers
@@ -197,7 +197,9 @@ def test_the_full_nets_convolutions_run_by_winograd_and_direct_ones_if_told_to()
         for towers in (1, 2):
             net = AlexNet(10, towers=towers, neurons=8, init=None, convolution=convolution)
             assert [type(tower[f"conv{i}"]) for tower in net.layers for i in range(1, 6)] == found * towers
-    assert type(SmallAlexNet(3, (24, 24, 1)).layers[0]["conv3"]) is RowwiseConv2d          # too few channels to gain
+        assert net.forms.piece == 1 << (21 if convolution == "winograd" else 18)
+    small = SmallAlexNet(3, (24, 24, 1))                                            # too few channels to gain
+    assert type(small.layers[0]["conv3"]) is RowwiseConv2d and small.forms.piece == 1 << 18
     with pytest.raises(ValueError, match="convolution must be one of winograd, direct, got 'fft'"):
         AlexNet(convolution="fft")
 
@@ -220,6 +222,22 @@ def test_winograd_and_direct_learn_the_same():
     assert losses[0] != losses[1] and losses[0][-1] != losses[0][0]
     for name, array in nets[1].weights().items():
         np.testing.assert_allclose(nets[0].weights()[name], array, rtol=0, atol=1e-4 * np.abs(array).max(), err_msg=name)
+
+
+def test_a_single_image_is_convolved_directly(monkeypatch):
+    """Transforming the kernels would take longer than it saves. Both ways agree, and so do their gradients."""
+    net, count = AlexNet(4, (64, 64, 3), neurons=8, init="he", threads=2), []
+    own = WinogradConv2d.kernel_points
+    monkeypatch.setattr(WinogradConv2d, "kernel_points", lambda layer: count.append(1) or own(layer))
+    images, labels = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32), np.array([2])
+    loss, gradients = net.loss_and_gradients(images, labels)
+    assert not count
+    monkeypatch.setattr(cpu, "FEW", 1)
+    other, by_winograd = net.loss_and_gradients(images, labels)
+    assert len(count) == 10 and float(other) == pytest.approx(float(loss), rel=1e-4)
+    for own, more in zip(gradients, by_winograd):
+        for name, array in own.items():
+            np.testing.assert_allclose(more[name], array, rtol=0, atol=1e-3 * np.abs(array).max(), err_msg=name)
 
 
 def test_kernels_are_transformed_once_a_batch(monkeypatch):

@@ -21,8 +21,8 @@ class PlainForms:
         """The fast class for a plain layer, or None."""
         return self.fast.get(type(layer))
 
-    def prepare(self, layer):
-        """{argument: value} for layer.forward and backward, computed once for all pieces of a batch."""
+    def prepare(self, layer, count):
+        """{argument: value} for layer.forward and backward, once for all pieces of a batch of `count` images."""
         return {}
 
     def update(self, updates):

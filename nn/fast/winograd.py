@@ -22,14 +22,14 @@ from functools import cache
 import numpy as np
 from numpy.polynomial import polynomial
 
-from nn.conv import Conv2d
+from nn.fast.rowwise import RowwiseConv2d
 
 TILES = {3: 5, 5: 4}                    # kernel size r: tile size m. Larger tiles save more products and round worse
 POINTS = 0, 1, -1, 2, -2, 0.5, -0.5     # and infinity: numbers whose powers stay near 1
 BLOCK = 600_000                         # floats of V and M at a time: they stay in cache between the four lines
 
 
-class WinogradConv2d(Conv2d):
+class WinogradConv2d(RowwiseConv2d):
     """Conv2d by Winograd's algorithm, where `suits` says so.
 
     A stride t is folded into the channels: x becomes maps with t²·C channels and a t-th of the height and width, W
@@ -51,7 +51,10 @@ class WinogradConv2d(Conv2d):
         _, _, G = matrices(r, W.dtype.type)
         return (np.kron(G, G) @ W.reshape(r * r, -1)).reshape(-1, *channels)
 
-    def forward(self, x, train=True, U=None):
+    def forward(self, x, train=True, U=None, direct=False):
+        """U: kernel_points(), computed if None. direct: convolve row by row instead."""
+        if direct:
+            return super().forward(x, train)
         self.expect(x)
         U = self.kernel_points() if U is None else U
         grid, y = Grid(self, x), np.empty((len(x), *self.output_shape(x.shape[1:])), x.dtype)
@@ -64,8 +67,10 @@ class WinogradConv2d(Conv2d):
             np.add(whole[:, :y.shape[1], :y.shape[2]], self.params["b"], out=y[images])
         return y, (x if train else None)
 
-    def backward(self, dy, cache, U=None):
+    def backward(self, dy, cache, U=None, direct=False):
         """Each product takes all images at once: it would pack U anew for every block."""
+        if direct:
+            return super().backward(dy, cache)
         U = self.kernel_points() if U is None else U
         x, grid = cache, Grid(self, cache)
         V, dM = grid.points(slice(0, len(x) * grid.count))

@@ -35,7 +35,7 @@ class StagePass:
         self.network, self.stage, self.towers, self.widths = network, stage, towers, widths
         self.jobs = [Job(images, t) for images in pieces(network, stage, count) for t in towers]
         layers = [(t, name) for t in towers for name in stage.layers]
-        prepared = self.run(lambda at: network.forms.prepare(network.layers[at[0]][at[1]]), layers)
+        prepared = self.run(lambda at: network.forms.prepare(network.layers[at[0]][at[1]], count), layers)
         self.prepared = dict(zip(layers, prepared))                 # {(tower, name): arguments for all its pieces}
 
     def forward(self, xs, train, step):
