@@ -341,7 +341,7 @@ print(f"the update {1e3 * update:.0f} ms: {update / whole:.0%} of the rest for 1
 # %% [markdown]
 # And the saving? By default, a network's convolutions run by Winograd's algorithm (`nn/fast/winograd.py`): on the way to a
 # tile of outputs, each channel takes 64 multiplications instead of 400 for kernels of 5×5, and 49 instead of 225 for 3×3, at
-# the price of some additions before and after, and of a rounding error that is ten times as large. **Expect** a step in less than
+# the price of some additions before and after, and of a rounding error that is 10 to 50 times as large. **Expect** a step in less than
 # 0.8 of the time, and outputs that agree to four digits.
 
 # %%

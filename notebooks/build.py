@@ -7,7 +7,7 @@
     python notebooks/build.py html [FOLDER]     the edition to read: index.html and one page per chapter
 
 NN: numbers of chapters; without any, all. `blank` writes to notebooks/blank, `html` to notebooks/html, unless a folder
-is named. The HTML edition needs no network: MathJax lies in it. Packages: requirements/notebooks.txt.
+is named. The HTML edition needs no network: it includes MathJax. Packages: requirements/notebooks.txt.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def dead_links(name, text):
 
 
 def without_solutions(notebook):
-    """Solutions taken out: what stands between ### BEGIN SOLUTION and ### END SOLUTION becomes `...`; a cell tagged
+    """Without solutions: the lines between ### BEGIN SOLUTION and ### END SOLUTION become `...`; a cell tagged
     `solution` without these marks is emptied."""
     for cell in notebook.cells:
         if "solution" in cell.metadata.get("tags", []):
@@ -176,7 +176,7 @@ def make_html(folder):
                 "after": contents[i] if i < len(contents) else None}
         body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name}, "title": title(notebook),
                                                          "contents": contents, **near})
-        body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters link as they lie in the repository
+        body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters have the repository's links
         body = re.sub(r'href="README\.md', 'href="index.html', body)
         body = re.sub(r'href="results/README\.md', 'href="results.html', body)
         body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition

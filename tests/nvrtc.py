@@ -1,7 +1,7 @@
-"""CUDA's run-time compiler, called as CuPy calls it, and what it says of registers. No GPU is needed.
+"""CUDA's run-time compiler, called as CuPy calls it, and its report on registers. No GPU is needed.
 
 It is found as the package nvidia-cuda-nvrtc-cu12 installs it (12.x compiles for every GPU from sm_50 on; 13 begins at
-sm_75), or as libnvrtc where the system looks for libraries; else nvcc on the PATH stands in for it.
+sm_75), or as libnvrtc on the system's library path; else nvcc on the PATH replaces it.
 """
 
 import ctypes

@@ -1,8 +1,8 @@
-"""Print what the installed CuPy has, for tests/strict_cupy.py: names, and of functions their parameters.
+"""Print the names in the installed CuPy and its functions' parameters, for tests/strict_cupy.py.
 
     ../shared/emucuda/run python tests/record_cupy.py > tests/cupy_names.json      (or with a CuPy of your own)
 
-CuPy writes most signatures only into the first line of docstrings. A null stands for what has none to read.
+CuPy writes most signatures only into the first line of docstrings. A null means that no signature can be read.
 """
 
 import inspect
@@ -22,7 +22,7 @@ SPACES = {"cupy": cupy, "cupy.ndarray": cupy.ndarray, "cupy.lib.stride_tricks": 
 
 
 def parameters(thing):
-    """Names in order, with "/" and "*" where they stand and "*args", "**kwargs"; None if nothing says."""
+    """Names in order, with "/", "*", "*args" and "**kwargs" in place; None if unknown."""
     if not callable(thing):
         return None
     try:

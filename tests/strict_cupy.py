@@ -6,7 +6,7 @@
 
 It computes with NumPy and raises Refused, with a sentence, where code breaks one of these rules:
 
-1. A CuPy array is no NumPy array. NumPy arrays among operands and conversions that nobody asked for (np.asarray, a
+1. A CuPy array is no NumPy array. NumPy arrays among operands and implicit conversions (np.asarray, a
    NumPy function) are refused: copies to the device are cupy.asarray and array.set, copies back array.get and what
    needs a number at once, float(array), `if array:`; these wait for the device.
 2. An array lives on one device, and only the current device works: an operand from elsewhere is refused. Between
@@ -82,7 +82,7 @@ class Clock(dict):
 
 
 class Machine:
-    """The computer: its devices' streams and memory, what the host has waited for, and the copies made."""
+    """The computer: its devices' streams and memory, the host's waits, and the copies made."""
 
     def __init__(self, devices, memory, peer):
         self.devices, self.memory, self.peer = devices, memory, peer
@@ -548,14 +548,14 @@ class MemoryPointer:
 
 
 def alloc_pinned_memory(size):
-    """Memory of the host that a device can copy from, and to, while the host goes on."""
+    """Memory of the host that a device can copy from and to while the host continues."""
     block = garbage(size, np.uint8)
     gpu.pinned = [known for known in gpu.pinned if known() is not None] + [weakref.ref(block)]
     return block
 
 
 def pinned_block(array):
-    """The pinned memory that an array lies in, or None."""
+    """The pinned memory that holds an array, or None."""
     blocks = (known() for known in gpu.pinned)
     return next((block for block in blocks if block is not None and np.may_share_memory(block, array)), None)
 
@@ -656,7 +656,7 @@ def enable_peer(peerDevice):
 
 
 class RawModule:
-    """cupy.RawModule: CUDA source, compiled for the processor (tests/cuda_shim.py) where a C++ compiler is there."""
+    """cupy.RawModule: CUDA source, compiled for the processor (tests/cuda_shim.py) if there is a C++ compiler."""
 
     def __init__(self, code=None, *, path=None, options=(), **more):
         self.code = Path(path).read_text(encoding="utf-8") if code is None else code
@@ -698,7 +698,7 @@ class RawKernel:
             if not array._held.flags.c_contiguous:
                 raise Refused(f"kernel {self.name} is given a view with strides {array.strides}, which it does not see")
         work((gpu.stream if stream is None else stream)._here(), reads, writes)
-        try:            # a Python number is what CuPy makes of it: int64 or float64
+        try:            # CuPy converts a Python number to int64 or float64
             self.launch(grid, block, [a._held if isinstance(a, ndarray) else np.asarray(a)[()] for a in args])
         except TypeError as error:
             raise Refused(f"{error}: CUDA would read other numbers without a word") from None

@@ -1,4 +1,4 @@
-"""evaluate.py: what it counts, what it draws, and how it fails."""
+"""evaluate.py: its counts, its pictures, its errors."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ def test_ranks_and_rates_on_numbers_by_hand():
                   [0.4, 0.4, 0.1, 0.06, 0.03, 0.01],            # a tie for the first place: wrong
                   [0.1, 0.2, 0.3, 0.2, 0.15, 0.05],             # fifth
                   [0.0, 0.2, 0.3, 0.2, 0.2, 0.1],               # sixth
-                  [1 / 6] * 6, [np.nan] * 6])                   # no opinion; no numbers
+                  [1 / 6] * 6, [np.nan] * 6])                   # equal probabilities; no numbers
     labels = np.zeros(7, int)
     assert ranks(p, labels).tolist() == [1, 2, 2, 5, 6, 6, 6]
     found = rates(p[:6], labels[:6])
@@ -94,7 +94,7 @@ def test_classes_and_confusions():
 
 
 def test_a_runs_own_figures(here, capsys, tmp_path):
-    """The same numbers that train.py left in results.json, without saying what it was trained on."""
+    """The same numbers as in train.py's results.json, without --data."""
     status, out, err = run(capsys, "runs/seed0", "--out", tmp_path / "out")
     assert status == 0 and "three.npz: 60 images (test), 3 classes" in out
     found = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -256,7 +256,7 @@ def test_filters_and_activations(here, capsys, tmp_path):
 
 
 def test_activations_are_the_networks_own(here, capsys, tmp_path, monkeypatch):
-    """Layer by layer through the grouped net comes to what the two towers say."""
+    """Layer by layer, the grouped net gives the two towers' features."""
     drawn = {}
     monkeypatch.setattr(figures, "draw_activations", lambda image, layers, answer, path: drawn.update(
         image=image, layers=dict(layers), answer=answer))

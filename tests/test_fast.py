@@ -175,15 +175,19 @@ def test_winograd_rounds_no_worse_than_its_bound(layer, shape):
     (Conv2d(48, 128, 5, padding=2), (1, 27, 27, 48)), (Conv2d(256, 192, 3, padding=1), (2, 13, 13, 256))],
     ids=["conv1", "conv2", "conv3"])
 def test_winograd_rounds_as_its_page_says(layer, shape):
-    """Normal numbers in the full net's layers: float32 outputs and gradients within 2e-5 of the largest."""
+    """Normal numbers in the full net's layers: float32 outputs and gradients within 3e-5 of the largest, in the
+    direct form within 1e-6."""
     rng = np.random.default_rng(0)
     layer.params = {name: rng.standard_normal(p.shape).astype(np.float32) for name, p in layer.params.items()}
     x = rng.standard_normal(shape).astype(np.float32)
     dy = rng.standard_normal((len(x), *layer.output_shape(shape[1:]))).astype(np.float32)
     wanted = exact(layer, x, dy)
-    for name, array in results(winograd(layer), x, dy).items():
-        error = np.abs(array - wanted[name]).max() / np.abs(wanted[name]).max()
-        assert 1e-8 < error < 2e-5, (name, error)
+    rowwise = object.__new__(RowwiseConv2d)
+    rowwise.__dict__ = layer.__dict__
+    for form, bound in (winograd(layer), 3e-5), (rowwise, 1e-6):
+        for name, array in results(form, x, dy).items():
+            error = np.abs(array - wanted[name]).max() / np.abs(wanted[name]).max()
+            assert 1e-8 < error < bound, (name, error)
 
 
 @pytest.mark.parametrize("layer, shape", [(Conv2d(2, 4, 3, padding=1, groups=2), (2, 6, 4, 2)),

@@ -4,7 +4,7 @@ right, within a second and 500 MB.
     python tests/test_fuzz.py 0 2000        all of them (about a minute); the numbers of those that fail are printed
     python tests/test_fuzz.py 17 1          one of them
 
-Each case is a child process of its own, so that its memory is its own and nothing it breaks is the next one's.
+Each case is a child process of its own, so that it has its own memory and cannot affect the next one.
 """
 
 import io

@@ -1,5 +1,5 @@
 """Other programs' files: published nets give what the programs give that they are from; what does not fit is named; and
-what a stranger has put into a file is never run."""
+no code from a file is ever run."""
 
 import importlib
 import json

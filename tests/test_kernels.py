@@ -68,7 +68,7 @@ class Arrays:
 
     def empty(self, shape, dtype):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if SANITIZE:                                            # its own guards lie right beside what malloc gave
+        if SANITIZE:                                            # its own guards are directly beside malloc's memory
             return np.full(size, 255, np.uint8).view(dtype).reshape(shape)
         guards = self.random.bytes(GUARD), self.random.bytes(GUARD)
         memory = np.frombuffer(bytearray(guards[0] + b"\xff" * size + guards[1]), np.uint8)
@@ -142,7 +142,7 @@ def test_without_training_the_same_output_and_no_cache(layer, shape, on_shim):
 
 @pytest.mark.parametrize("layer, shape, draw", LAYERS)
 def test_views_are_as_good_as_arrays(layer, shape, draw, on_shim):
-    """An exchange hands parts of maps down: their channels lie apart."""
+    """An exchange passes parts of maps on: their channels are not contiguous."""
     def apart(a):
         return np.repeat(a, 2, axis=-1)[..., ::2]
 

@@ -151,7 +151,7 @@ def test_inputs_are_never_written_to(layer, shape, draw):
 
 @pytest.mark.parametrize("layer, shape, draw", LAYERS)
 def test_views_are_as_good_as_arrays(layer, shape, draw):
-    """Arrays whose numbers do not lie side by side: an exchange hands parts of maps down like that."""
+    """Arrays that are not contiguous: an exchange passes such parts of maps on."""
     def apart(a):
         wide = np.full([2 * length for length in a.shape], np.nan)
         view = wide[tuple(slice(None, None, 2) for _ in a.shape)]

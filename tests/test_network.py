@@ -92,7 +92,7 @@ def test_gradients_of_the_whole_net_by_finite_differences(towers, activation):
                                      dict(threads=1), dict(threads=3), dict(threads=3, micro_batch=2)])
 @pytest.mark.parametrize("piece", [1 << 18, 5_000, 1])
 def test_pieces_and_threads_change_nothing(options, piece):
-    """Seven images: pieces of unequal size, as many as suit threads and cache (`piece` floats), or as asked for."""
+    """Seven images: pieces of unequal size, as many as suit threads and cache (`piece` floats), or as given."""
     plain, other = (double(SmallAlexNet(5, IMAGE, **TINY | o)) for o in (dict(threads=2), options))
     plain.forms.piece = other.forms.piece = piece
     assert_same_gradients(plain, other, *batch(7))

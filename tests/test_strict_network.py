@@ -1,5 +1,5 @@
-"""All code for CUDA devices on the stand-in for CuPy (strict_cupy.py), where there is no GPU: the same numbers as on
-the CPU, every array where it belongs, nothing across but what § 3.2 says, and no wait forgotten."""
+"""All code for CUDA devices on the stand-in for CuPy (strict_cupy.py), without a GPU: the same numbers as on the CPU, every
+array on its device, only the copies of § 3.2, and no missing wait."""
 
 import csv
 import gc
@@ -148,7 +148,7 @@ def test_every_array_of_a_tower_is_on_its_device(place, numbers, gpu):
 
 def test_only_what_the_paper_says_crosses(plain):
     """§ 3.2, per image: 21,632 floats each way before conv3, 4,608 before fc6, 2,048 before fc7, 2,048 one way before
-    fc8, and the same back. Between host and device: the batch, and no number that anybody would have to wait for."""
+    fc8, and the same back. Between host and device: the batch, and no number that would have to be waited for."""
     network = AlexNet(classes=10, devices="cuda")
     sgd = SGD(network)
     images, labels = np.zeros((1, 224, 224, 3), np.float32), np.zeros(1, int)
@@ -195,7 +195,7 @@ def test_two_towers_on_one_device_copy_nothing_but_count_what_they_exchange(gpu)
 @pytest.mark.parametrize("part", [slice(None), slice(1, 4)])
 @pytest.mark.parametrize("N", [1, 3])
 def test_send(part, N, plain):
-    """A slice, too; and then the sender may overwrite or drop what it has sent, and the receiver use it."""
+    """A slice, too. The sender may then overwrite or drop the array, and the receiver use its copy."""
     first, second = Device("cuda:0"), Device("cuda:1")
     array = np.random.default_rng(0).standard_normal((N, 5, 7)).astype(np.float32)
     with first:
@@ -241,7 +241,7 @@ def test_the_feed_hands_out_the_right_batches_in_order(place, towers, plain):
 
 
 def test_the_feed_takes_batches_of_any_size_and_leaves_nothing_behind(plain):
-    """Closed early, too: the source is closed, its memory given back, and nothing is on its way into it."""
+    """Closed early, too: the source is closed, its memory freed, and no copy into it pending."""
     closed, device = [], Device("cuda:1")
 
     def source():

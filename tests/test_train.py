@@ -1,4 +1,4 @@
-"""train.py from outside, as a user runs it: what it leaves, how it resumes, how it fails."""
+"""train.py as a user runs it: its files, resuming, its errors."""
 
 import csv
 import json

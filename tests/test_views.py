@@ -167,7 +167,7 @@ def test_no_more_is_made_than_asked_for():
         return number
 
     with Prefetch(make, 3, 100, workers=2, ahead=4) as source:
-        assert not made                                     # nothing before the first is asked for
+        assert not made                                     # nothing before the first is requested
         assert next(source) == 3
         time.sleep(0.1)
         assert sorted(made) == [3, 4, 5, 6]

@@ -27,7 +27,7 @@ DEFAULTS = dict(
     seed=0,
     workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
     plain=False,
-    convolution="winograd",     # not in the paper: 0.56 of a step's time (docs/speed.md)
+    convolution="winograd",     # not in the paper: 0.57 of a step's time (docs/speed.md)
     device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
     profile=0,
     save_every=300)         # seconds
@@ -101,7 +101,7 @@ def make_parser(description=None):
     add("--plain", action=yes_or_no, help="run the layers as nn/ has them, without their faster forms and without "
         "threads: several times slower, for a debugger; the same losses within rounding")
     add("--convolution", choices=("winograd", "direct"), help="on the CPU: winograd (default), with fewer multiplications, "
-        "differs from the exact sum by up to 2e-5 of the largest output (float32); direct, by 2e-6")
+        "differs from the exact sum by up to 3e-5 of the largest output (float32); direct, by 1e-6")
     add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "
         "that one; cuda:0,cuda:1: these")
     add("--profile", type=int, metavar="N", help="after three steps to warm up, print for N steps the time of every "

@@ -10,10 +10,10 @@ if their values at n points are known, and its adjoint is a correlation. In two 
 
 A tile takes n² products instead of m²r²: 64 instead of 400 for kernels of 5×5, 49 instead of 225 for 3×3. The gradients
 are the adjoints of the four lines, in reverse order. (Measured for one tower's conv2: 0.24 of the row-wise form's time
-forward, 0.29 backward; for a step of the full net 0.56.)
+forward, 0.29 backward; for a step of the full net 0.57.)
 
 The transforms add and subtract numbers of different sizes. In float32 an output differs from the exact sum by up to
-2e-5 of the largest output, ten times as much as the direct form's; in float64 by 1e-14. AlexNet(convolution="direct")
+3e-5 of the largest output, the direct form's by up to 1e-6; in float64 by 1e-14. AlexNet(convolution="direct")
 and `train.py --convolution direct` choose the direct form.
 """
 

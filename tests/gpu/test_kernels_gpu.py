@@ -89,7 +89,7 @@ def exact_memory(emucuda):
 
 @pytest.mark.parametrize("layer, shape, draw", KERNEL_LAYERS)
 def test_no_kernel_leaves_its_arrays(layer, shape, draw, emucuda):
-    """Each array in an allocation of its own, with pages behind it that fault, and full of NaN at first."""
+    """Each array has its own allocation, followed by pages that fault, and is filled with NaN."""
     with exact_memory(emucuda):
         compare(layer, shape, draw)
 

@@ -133,7 +133,7 @@ def test_traffic_is_what_the_paper_says(emucuda):
 
 @pytest.mark.parametrize("place, towers", PLACES)
 def test_nothing_waits_for_a_number(place, towers, emucuda):
-    """What a step brings from the host is its batch, and it brings nothing back: the loss lies there to be fetched."""
+    """A step copies only its batch from the host and nothing back: the loss stays on the device until it is fetched."""
     network = SmallAlexNet(5, IMAGE, towers=towers, devices=place, **TINY)
     sgd, N = SGD(network), 6
     for step, (images, labels) in enumerate(feed(batches(5, N), network.devices)):
@@ -191,7 +191,7 @@ def test_the_ledger_is_what_a_step_takes(emucuda, columns, monkeypatch):
 @pytest.mark.parametrize("width", [slice(None), slice(1, 4)])
 @pytest.mark.parametrize("N", [1, 3])
 def test_send(width, N):
-    """A slice, and a batch of one, too; and the sender may go on at once to overwrite what it has sent."""
+    """A slice, and a batch of one, too. The sender may overwrite the array at once."""
     first, second = Device("cuda:0"), Device("cuda:1")
     array = np.random.default_rng(0).standard_normal((N, 5, 7)).astype(np.float32)
     with first:
@@ -224,7 +224,7 @@ def test_masks_are_the_same_everywhere(place, towers):
 
 @pytest.mark.parametrize("place, towers", PLACES)
 def test_feed_hands_out_every_batch_unspoilt(place, towers):
-    """Each batch is looked at only after later ones have been asked for, by work that was queued in its turn."""
+    """Each batch is read by queued work, only after later batches have been requested."""
     network = SmallAlexNet(5, IMAGE, towers=towers, devices=place, **TINY)
     seen, expected = [], list(batches(9))
     for images, labels in feed(batches(9), network.devices):
