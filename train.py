@@ -92,7 +92,7 @@ def train(options, resume=None):
                     if due:
                         run.save(lr)
                     if stop:
-                        print(f"\nstopped after step {run.step}; go on with: python train.py --resume {run.folder}")
+                        print(f"\nstopped after step {run.step}; continue with: python train.py --resume {run.folder}")
                         return 128 + stop[0]
 
             *training, speed, waiting = meter.result()

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from nn import load_checkpoint
+from training.options import read_options
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,13 +79,13 @@ def test_a_run_leaves_what_it_promises(folder):
 
 
 def test_killed_at_any_point_it_resumes_to_the_same_bits(folder):
-    """kill -9 at random moments, in the middle of steps and of writes, again and again until the run is done."""
+    """kill -9 at random moments, during steps and during writes, repeated until the run is done."""
     assert run(*QUICK, "--out", "straight")[0] == 0
     rng, checkpoint = np.random.default_rng(0), folder / "runs" / "broken" / "checkpoint.npz"
     arguments = [*QUICK, "--out", "broken", "--save-every", "0"]
     for kill in range(6):
         process, before = start(*arguments), checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:       # until it gets a step further
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:       # until it saves one more step
             assert process.poll() is None, process.communicate()
             time.sleep(0.002)
         time.sleep(0.1 * rng.random())
@@ -120,7 +121,7 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(folder):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 130 and "go on with: python train.py --resume runs/stopped" in out
+    assert process.returncode == 130 and "continue with: python train.py --resume runs/stopped" in out
     assert "Traceback" not in err
     facts, _ = load_checkpoint("runs/stopped/checkpoint.npz")
     assert facts["step"] == 9 * len(facts["rows"]) + facts["batch"]
@@ -135,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(folder):
 
 
 def test_the_textbook_itself_trains_and_a_resumed_run_may_change_to_it(folder):
-    """--plain: the same losses as the default within rounding, and config.json says which it was."""
+    """--plain: the same losses as the default within rounding, and config.json records it."""
     rows = {}
     for name, more in ("fast", []), ("plain", ["--plain"]):
         status, out, err = run(*QUICK, *more, "--lr", "0.002", "--out", name)
@@ -182,6 +183,45 @@ def test_a_resumed_run_keeps_its_options_and_its_data(folder):
     os.remove("runs/kept/checkpoint.npz")
     status, _, err = run("--resume", "runs/kept")
     assert status == 1 and "the data is not" in err or "found no checkpoint" in err
+
+
+@pytest.mark.parametrize("name, value, sentence", [
+    ("lr", "fast", "argument --lr: invalid float value: 'fast'"), ("batch_size", [1, 2], "unrecognized arguments: 2"),
+    ("lr", -0.1, "--lr must be more than 0, got -0.1"), ("seed", True, "argument --seed: expected one argument"),
+    ("schedule", "sometimes", "argument --schedule: invalid choice: 'sometimes'"), ("drop_at", ["a"], "invalid int value: 'a'"),
+    ("colour", {"red": 1}, "invalid float value"), ("future", 3, "unrecognized arguments: --future=3"),
+    ("convolution", "fft", "argument --convolution: invalid choice: 'fft'")])
+def test_stored_options_are_checked_like_typed_ones(folder, name, value, sentence):
+    assert run(*QUICK[:-4], "--epochs", "1", "--out", "stored")[0] == 0
+    config = json.loads(Path("runs/stored/config.json").read_text())
+    config["options"][name] = value
+    Path("runs/stored/config.json").write_text(json.dumps(config))
+    status, _, err = run("--resume", "runs/stored")
+    assert status == 1 and sentence in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"options": 3}', '{"options": [1]}', "{", '{"option": {}}'])
+def test_a_config_of_another_shape_is_one_sentence(folder, text):
+    Path("runs/odd").mkdir(parents=True)
+    Path("runs/odd/config.json").write_text(text)
+    status, _, err = run("--resume", "runs/odd")
+    assert status == 1 and "found no run in runs/odd" in err and err.count("\n") == 1, err
+
+
+def test_stored_options_come_back_as_they_were(folder, monkeypatch):
+    """All kinds of values: numbers, texts, yes and no, lists, None. A run from before --convolution was direct."""
+    typed = ["--data", "two.npz", "--drop-at", "3", "5", "--lr", "1e-05", "--no-augment", "--lazy", "--lrn", "--no-one-gpu",
+             "--save-every", "0.1", "--scale", "0.3333333333333333", "--mean", "centre"]
+    options, _ = read_options(typed)
+    Path("runs/a").mkdir(parents=True)
+    config = dict(options=vars(options))
+    Path("runs/a/config.json").write_text(json.dumps(config))
+    again, resume = read_options(["--resume", "runs/a"])
+    assert vars(again) == vars(options) and resume == Path("runs/a")
+    del config["options"]["convolution"]
+    Path("runs/a/config.json").write_text(json.dumps(config))
+    again, _ = read_options(["--resume", "runs/a"])
+    assert vars(again) == vars(options) | {"convolution": "direct"}
 
 
 def test_every_option_is_explained(folder):

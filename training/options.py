@@ -5,7 +5,7 @@ from pathlib import Path
 
 import data
 from alexnet import MODELS
-from training.errors import expect
+from training.errors import UserError, expect
 from training.run import read_options_of
 
 IMAGES = 270_000            # seen in a run of the small net, whatever the size of the data: found by trying
@@ -53,9 +53,8 @@ ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha"
 INITIAL = ("init", "bias")              # of its initial values
 
 
-def make_parser(description=None):
-    parser = argparse.ArgumentParser(prog="train.py", description=description,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def make_parser(description=None, kind=argparse.ArgumentParser):
+    parser = kind(prog="train.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     yes_or_no = argparse.BooleanOptionalAction
 
     add = parser.add_argument_group("the run").add_argument
@@ -138,7 +137,7 @@ def read_options(arguments=None, description=None):
     if resume is None:
         options = defaults | MODEL_DEFAULTS[stated.get("model", DEFAULTS["model"])] | stated
     else:
-        options = defaults | read_options_of(resume)
+        options = defaults | stored_options(resume)
         fixed = [option(name) for name in stated if name not in MAY_CHANGE]
         expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
         options |= stated
@@ -150,6 +149,31 @@ def read_options(arguments=None, description=None):
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")
     return argparse.Namespace(**options), resume and Path(resume)
+
+
+class Stored(argparse.ArgumentParser):
+    """A parser for stored options: an error is not the command line's, so it prints no usage."""
+
+    def error(self, message):
+        raise UserError(message)
+
+
+def stored_options(folder):
+    """The options in a run's config.json, checked as if they were typed. Raises UserError."""
+    stored = {"convolution": "direct"} | read_options_of(folder)        # runs before this option: all were direct
+    arguments = []
+    for name, value in stored.items():
+        if isinstance(value, bool):
+            arguments.append(option(name) if value else f"--no-{option(name)[2:]}")
+        elif isinstance(value, list):
+            arguments += [option(name), *map(str, value)]
+        elif value is not None:
+            arguments.append(f"{option(name)}={value}")
+    try:
+        parsed = vars(make_parser(kind=Stored).parse_args(arguments))
+    except UserError as error:
+        raise UserError(f"{folder}/config.json: {error}; restore the file, or start a new run") from None
+    return {name: value for name, value in parsed.items() if name in stored}
 
 
 def option(name):

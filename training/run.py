@@ -120,10 +120,10 @@ def newest():
 
 
 def read_options_of(folder):
-    """The options in a run's config.json, as a dict. Raises UserError."""
+    """The options in a run's config.json: {name: value}, not checked. Raises UserError."""
     try:
-        return json.loads(Path(folder, "config.json").read_text())["options"]
-    except (OSError, ValueError, KeyError):
+        return dict(json.loads(Path(folder, "config.json").read_text())["options"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"found no run in {folder}: expected a folder with a config.json, as train.py leaves in "
                         "runs/") from None
 
