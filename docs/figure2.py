@@ -16,23 +16,11 @@ import data
 from nn import Exchange
 from results import load
 from results.figures import BLACK, BLUE, ORANGE
+from results.layers import outputs
 
 NET, IMAGE = ROOT / "notebooks/results/12_net.npz", 4       # a default run; a test image
 COLUMNS = {"relu1": 2, "relu2": 3, "relu3": 3, "relu4": 3, "relu5": 3}      # of maps shown side by side
 ROWS = 4
-
-
-def outputs(net, image):
-    """{layer: its output} of one image (size, size, C), through the one-tower form; the first half of the channels is
-    tower 0's."""
-    net = net.grouped()
-    x, = net.views(image[None])
-    found = {}
-    for name, layer in net.network.towers[0].items():
-        if not isinstance(layer, Exchange):
-            x, _ = layer.forward(x, train=False)
-        found[name] = x[0]
-    return found
 
 
 def sheet(maps, columns):
@@ -47,7 +35,7 @@ def sheet(maps, columns):
 
 
 def draw(net, image, truth, path):
-    found, figure = outputs(net, image), Figure(figsize=(13, 4.6))
+    found, figure = outputs(net, image), Figure(figsize=(13, 4.6))                  # halves of the channels: the towers'
     tops, height = (0.56, 0.11), 0.36                       # of the towers' rows
 
     def place(left, bottom, width, tall):

@@ -1,4 +1,4 @@
-"""What the layers hold: the first one's kernels (Figure 3), and every layer's output for a photograph."""
+"""The first layer's kernels (Figure 3), and every layer's output for a photograph."""
 
 from nn import Conv2d, Exchange, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from results import figures
@@ -19,20 +19,25 @@ def filters(net, options, out):
 
 def activations(net, options, out):
     """evaluate.py activations: draw activations.png in `out`."""
-    net = net.grouped()
     (name, image, _), = photographs(options.photos, net)[0]
-    x, = net.views(image[None])
-    layers = []
-    with net.network.devices[0] as device:
-        x = device.put(x)
-        for layer, made in net.network.towers[0].items():
-            if not isinstance(made, Exchange):
-                x, _ = made.forward(x, train=False)
-            if isinstance(made, (ReLU, Tanh, LocalResponseNorm, MaxPool2d)):
-                layers.append((layer, device.get(x)[0]))
+    layers = [(layer, x) for layer, x in outputs(net, image).items()
+              if isinstance(net.network.towers[0][layer], (ReLU, Tanh, LocalResponseNorm, MaxPool2d))]
     answer = likeliest(net, image, 5)
     start = (net.size - net.side) // 2
     out.mkdir(parents=True, exist_ok=True)
     figures.draw_activations(image[start:start + net.side, start:start + net.side], layers, answer,
                              out / "activations.png")
     print(f"{name}: {answer['names'][0]} ({answer['probabilities'][0]:.1%}); drawn: {out}/activations.png")
+
+
+def outputs(net, image):
+    """{layer: its output for the central view of an image (size, size, C)}, (P, Q, K) or (F,), of all towers together."""
+    net, found = net.grouped(), {}
+    x, = net.views(image[None])
+    with net.network.devices[0] as device:
+        x = device.put(x)
+        for name, layer in net.network.towers[0].items():
+            if not isinstance(layer, Exchange):
+                x, _ = layer.forward(x, train=False)
+                found[name] = device.get(x)[0]
+    return found
