@@ -13,6 +13,7 @@ from interop import READERS
 from nn import CheckpointError, DeviceError, Network, load_checkpoint
 from nn.checkpoint import in_short
 from results.photos import photograph
+from training.errors import expect
 
 SIDE = 1024             # pixels: no net of this program takes larger images; a file that says so is damaged
 
@@ -43,6 +44,8 @@ class Trained(NamedTuple):
 
     def views(self, images, views=1):
         """The central view of images (n, size, size, C) uint8, or the ten of § 4.1: arrays (n, side, side, C)."""
+        if views not in (1, 10):
+            raise ValueError(f"views must be 1 or 10, got {views!r}")
         if views == 1:
             return [data.central_views(images, self.side, self.mean, self.scale)]
         return data.ten_views(images, self.side, self.mean, self.scale)
@@ -61,6 +64,7 @@ class Trained(NamedTuple):
         photo: a file's name, a Path or a binary file. Raises FileNotFoundError, PIL.UnidentifiedImageError, or UserError
         for an image of more than 89 million pixels or with more than 8 bits a channel.
         """
+        expect(top >= 1, f"top must be at least 1, got {top}")
         image, _ = photograph(photo, self)
         return self.likeliest(self.predict(image[None], views)[0], top)
 

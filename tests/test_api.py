@@ -1,4 +1,4 @@
-"""The Python API: results.load, Trained.classify, train.main. A call leaves the importing program as it was."""
+"""The Python API: results.load, Trained.classify, train.main. A call does not change the importing program."""
 
 import csv
 import io
@@ -71,6 +71,10 @@ def test_what_is_no_photograph_raises(here, tmp_path):
     for name, kind in ("nowhere.png", FileNotFoundError), ("text.png", UnidentifiedImageError), ("deep.png", UserError):
         with pytest.raises(kind):
             net.classify(tmp_path / name)
+    with pytest.raises(ValueError, match="views must be 1 or 10, got 5"):
+        net.classify(PHOTO, views=5)
+    with pytest.raises(UserError, match="top must be at least 1, got 0"):
+        net.classify(PHOTO, top=0)
     with pytest.raises(CheckpointError, match="found no runs/nowhere: expected a run's folder or a file ending in"):
         load("runs/nowhere")
 
@@ -116,7 +120,7 @@ def test_a_second_ctrl_c_is_the_programs_own():
 
 
 def test_it_trains_in_a_thread(here):
-    """Python sets no signal handlers there."""
+    """In threads, Python sets no signal handlers."""
     statuses = []
     thread = threading.Thread(target=lambda: statuses.append(train.main([*QUICK, "--epochs", "1"])))
     thread.start()
@@ -125,7 +129,7 @@ def test_it_trains_in_a_thread(here):
 
 
 def test_the_log_is_the_mean_over_the_epoch(here):
-    """With a step of nothing and no random draws, the training loss is that of the net as it began."""
+    """With a tiny step and no random draws, the training loss is the initial net's."""
     assert train.main(["--data", "four.npz", "--batch-size", "20", "--holdout", "0", "--threads", "1", "--epochs", "1",
                        "--lr", "1e-30", "--dropout", "0", "--no-augment", "--out", "still"]) == 0
     with open("runs/still/log.csv") as file:
