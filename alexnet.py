@@ -60,8 +60,8 @@ def build(plan, image, groups=1):
         sees_all = isinstance(layer, Exchange)
         shape = layer.output_shape(shape)
         if min(shape) < 1:
-            raise ValueError(f"images of {image[0]}×{image[1]} pixels are too small for this net: nothing is left of "
-                             f"them at {name}; use larger images or a smaller net")
+            raise ValueError(f"images of {image[0]}×{image[1]} pixels are too small for this net: no pixel is left "
+                             f"at {name}; use larger images or a smaller net")
         layers[name] = layer
     return layers
 
@@ -75,8 +75,8 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     classes     width of the softmax (§ 3.5: 1000)
     image       (H, W, C) of the images; for 227 pixels a side, as in Caffe, use stem=(11, 4, 0)
     towers      2: one per GPU (§ 3.2). 1: the same net as one tower with two groups, with the same weights
-    one_gpu     True: one tower without groups and half the kernels in conv1 … conv4, which § 3.2 compares with (conv5
-                and the fully connected layers keep their width, so that the nets have about as many parameters)
+    one_gpu     True: one tower without groups, with half the kernels in conv1 … conv4: the comparison of § 3.2 (conv5
+                and the fully connected layers keep their width, so both nets have about as many parameters)
     without     a convolution to leave out, with its ReLU: "conv2", "conv3", "conv4" or "conv5" (§ 1, § 7)
     activation  "relu" (§ 3.1) or "tanh"
     lrn         local response normalisation after the ReLUs of conv1 and conv2 (§ 3.3); False: none
@@ -170,15 +170,15 @@ MODELS = {"alexnet": AlexNet, "small": SmallAlexNet, "figure1": Figure1Net}
 # The table ---------------------------------------------------------------------------------------------------------
 
 class Row(NamedTuple):
-    """One layer of the whole net; numbers are per image and of all towers together."""
+    """One layer of the whole net; numbers are per image, summed over all towers."""
     name: str
-    layer: str              # as the first tower has it
-    shape: tuple            # of what one tower puts out: (P, Q, K) or (F,)
+    layer: str              # in the first tower
+    shape: tuple            # output of one tower: (P, Q, K) or (F,)
     towers: int             # how many towers have it
     parameters: int
-    neurons: int            # numbers put out by a layer with weights, which the paper counts as neurons; else 0
+    neurons: int            # outputs of a layer with weights, which the paper counts as neurons; else 0
     multiply_adds: int      # of the matrix products of one forward pass
-    floats: int             # put out, of 4 bytes each
+    floats: int             # outputs, of 4 bytes each
 
 
 def summary(network):

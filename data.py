@@ -45,7 +45,7 @@ from imaging.sources import ENDINGS, class_names, imagenet_classes
 from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_noise, draws, mean_image, random_views,
                            room, ten_views, view_side)
 
-MEMORY = 4 << 30        # bytes of images; loading takes twice that for a moment
+MEMORY = 4 << 30        # bytes of images; loading briefly takes twice that
 BROKEN = 0.01           # the share of a folder's images that may be broken
 
 
@@ -54,7 +54,7 @@ class Data(NamedTuple):
     train: Split
     validation: Split       # held out of the training set
     test: Split
-    classes: list[str]      # label i means classes[i]; class_names(classes) says it in words
+    classes: list[str]      # label i means classes[i]; class_names(classes) for display
     bad: list[str]          # "path: reason" for each broken image left out
 
 
@@ -81,7 +81,7 @@ def load(source="fashion-mnist", size=None, channels=None, seed=0, holdout=0.1, 
     """
     require((size is None or size >= 1) and channels in (None, 1, 3) and 0 <= holdout < 1,
             f"size={size}, channels={channels}, holdout={holdout}: expected a size of at least 1 pixel, 1 or 3 "
-            "channels, and a share from 0 to 1 to hold out")
+            "channels, and a holdout share of 0 or more, below 1")
     path, bad = Path(source), []
     if source == "fashion-mnist":
         name, train, test, classes = arrays.read_fashion_mnist()
@@ -156,7 +156,7 @@ def read_files(path, size, channels, lazy):
 
 
 def decode_all(items, size, channels, path):
-    """Images (N, size, size, C) uint8 of N items, and for each None or, if it is broken, "path: reason"."""
+    """Images (N, size, size, C) uint8 of N items, and for each item None, or "path: reason" if broken."""
     images = allocate(len(items), size, size, channels, f"; or prepare them once: python data.py prepare {path} "
                       f"PREPARED --size {size}, and give PREPARED as the data; or decode them when they are used: "
                       "--lazy")
@@ -275,7 +275,7 @@ def make_parser():
     command.add_argument("folder", metavar="PREPARED", help="the folder to write: a new one, or one to resume")
     command.add_argument("--size", type=int, default=256, help="pixels a side (§ 2: 256, the default)")
     command.add_argument("--jpeg", type=int, default=0, metavar="QUALITY", help="store JPEG files of this quality: at "
-                         "90 a tenth of the disk, half of the reading speed; default: raw pixels")
+                         "90 a tenth of the disk space, half the reading speed; default: raw pixels")
     command.add_argument("--labels", metavar="FILE", help="labels of a flat val; default: searched beside it")
     command.add_argument("--workers", type=int, help="processes (default: one per core)")
     command = commands.add_parser("check", help="verify every checksum of a prepared folder, and print its contents")
@@ -289,10 +289,10 @@ def make_parser():
     command.add_argument("--augment", metavar="PHOTO", help="draw 12 crops and mirrors, 12 colour draws and the ten "
                          "views of this photograph (§ 4.1)")
     command.add_argument("--size", type=int, help="pixels a side (of a photograph: 256)")
-    command.add_argument("--colour-factor", default="eigenvalue", choices=FACTORS, help="of the colour draws (§ 4.1)")
+    command.add_argument("--colour-factor", default="eigenvalue", choices=FACTORS, help="factor of the draws (§ 4.1)")
     command = commands.add_parser("download", help="download CIFAR-10's binary version (170 MB) into datasets/")
     command.add_argument("name", choices=["cifar10"])
-    command.add_argument("--from", dest="archive", metavar="FILE", help="take this cifar-10-binary.tar.gz instead")
+    command.add_argument("--from", dest="archive", metavar="FILE", help="use this cifar-10-binary.tar.gz instead")
     return parser
 
 

@@ -12,7 +12,8 @@ batches     of 128 augmented 224×224 views (crop, mirror, colour noise, mean im
 waiting     a training step of the full net with batches from raw shards: how long it waits for data, and how much
             longer a step takes than with a batch in memory
 
-Contestants alternate, so background load affects all of them alike. Printed: medians and ratios of medians. Needs requirements/bench.txt for torchvision; without it that line is left out, and says so.
+Contestants alternate, so background load affects all of them alike. Printed: medians and
+ratios of medians. Without torchvision (see requirements/bench.txt) its line is left out, and the output says so.
 """
 
 import argparse

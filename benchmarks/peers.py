@@ -7,7 +7,8 @@ im2col      the usual course code: the whole batch at once, np.pad, columns gath
             with np.add.at, for convolution and pooling alike
 loops       the definition itself: seven loops over numbers (on one image, the time of a batch being that times N)
 
-All three are the same net with the same weights; that their gradients agree is asserted before anything is timed.
+All three are the same net with the same weights; their gradients are compared, before the timed rounds or, for the
+loops, in the same run.
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset. Printed: medians of interleaved rounds, and ratios.
 """
 

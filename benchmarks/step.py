@@ -13,10 +13,10 @@ fewer       the matrix products of Winograd's algorithm alone, where it is used:
 
 Each runs in a process of its own. They alternate, so background load affects all of them alike.
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements/bench.txt for PyTorch (--no-torch:
-without). Printed: medians in seconds, ratios of the rounds' medians, peak memory, and our layers one by one.
+without). Printed: medians in seconds, medians of the rounds' ratios, peak memory, and our layers one by one.
 
-With --device cuda, ours and PyTorch run twice, with the tensor cores' TF32 products and without; PyTorch has the first
-of our devices to itself. A measurement ends when all devices have done their work. Two rounds warm up. The batch is on
+With --device cuda, ours and eager run twice, with the tensor cores' TF32 products and without; tuned runs with them.
+PyTorch uses the first of our devices only. A measurement ends when all devices have done their work. Two rounds warm up. The batch is on
 the devices already (train.py copies it meanwhile). Peak memory is the process's, on the host. Emulated devices are
 refused: their times mean nothing.
 """
@@ -186,7 +186,7 @@ def torch_net(batch, threads, device, tuned):
     torch.backends.cudnn.benchmark = tuned
 
     class InPlaceNorm(torch.autograd.Function):
-        """The paper's LRN, written over its input's memory; keeps x and d."""
+        """The paper's LRN, with its temporary arrays updated in place; keeps x and d."""
 
         @staticmethod
         def window(a):

@@ -1,5 +1,5 @@
-"""Sources that are arrays: Fashion-MNIST, CIFAR-10 and .npz files. Each reader returns (name, Split to train, Split to
-test, classes)."""
+"""Sources that are arrays: Fashion-MNIST, CIFAR-10 and .npz files. Each reader returns (name, training Split, test
+Split, classes)."""
 
 import gzip
 import zipfile
@@ -81,7 +81,7 @@ def read_cifar10(folder):
 
 
 def check(where, x_train, y_train, x_test, y_test, classes):
-    """(train, test, classes) of four arrays that fit together, else DataError. No classes: named by their labels."""
+    """(train, test, classes) of four arrays. DataError if inconsistent. No classes: labels are names."""
     for part, x, y in ("train", x_train, y_train), ("test", x_test, y_test):
         require(x.dtype == np.uint8 and x.size and (x.ndim == 3 or x.ndim == 4 and x.shape[3] in (1, 3)),
                 f"{where}: x_{part} is {x.dtype} {x.shape}; expected uint8 from 0 to 255, not empty, of shape "

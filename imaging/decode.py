@@ -17,8 +17,8 @@ def decode(raw, size, channels=3):
     """(size, size, C) uint8 of an image file's bytes, or raises an exception of any type, which `reason` describes.
 
     Pixels stay as they are stored: an EXIF orientation is ignored, as the 2012 pipeline did; transparency is dropped;
-    CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The format is
-    found from the content, whatever the name says; of several frames the first is taken.
+    CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The content,
+    not the name, determines the format; of several frames the first is used.
     """
     require(len(raw), "empty file")
     with Image.open(io.BytesIO(raw)) as image:

@@ -32,7 +32,7 @@ def download(archive=None):
         with open(archive, "rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
         require(md5 == CIFAR_MD5, f"{archive}: its md5 is {md5}, expected {CIFAR_MD5}; fetch it again")
-        with tarfile.open(archive, "r:gz") as tar:          # no extractall: a member may be a link, or name any place
+        with tarfile.open(archive, "r:gz") as tar:          # no extractall: a member may be a link or have any path
             members = {member.name: member for member in tar if member.isreg()}
             for name in CIFAR_FILES:
                 member = members.get(f"{CIFAR_FOLDER}/{name}")

@@ -63,8 +63,9 @@ class Files(Images):
 
     def __init__(self, items, size, channels=3, share=0.01):
         super().__init__(np.arange(len(items)), size, channels)
-        self.items, self.bad, self.bad_rows, self.allowed = items, [], set(), math.floor(share * len(items))
-        Image.init()                                        # once: threads that met a new format together would race
+        self.items, self.bad, self.bad_rows, self.share = items, [], set(), share
+        self.allowed = math.floor(share * len(items))
+        Image.init()                                        # once: threads that load a format together would race
 
     def read(self, row):
         if row not in self.bad_rows:
@@ -74,7 +75,7 @@ class Files(Images):
                 self.bad_rows.add(row)
                 self.bad.append(f"{self.items[row].name}: {reason(error)}")
                 require(len(self.bad) <= self.allowed, f"{len(self.bad)} of {len(self.items)} images are broken so "
-                        f"far, over 1%; repair or remove them: {'; '.join(self.bad[:3])}")
+                        f"far, over {self.share:.0%}; repair or remove them: {'; '.join(self.bad[:3])}")
         return np.zeros((self.size, self.size, self.channels), np.uint8)
 
     def is_bad(self, i):
@@ -84,9 +85,9 @@ class Files(Images):
 class Shards(Images):
     """The images of one split of a prepared folder (imaging/prepare.py).
 
-    files: paths of shards; places (N, 3) int64: which shard, at which byte, how many. An image is read at its offset,
-    with no map kept: over ImageNet's 250 GB the page tables of a memory map alone would grow to half a gigabyte, and a
-    file cut short would end the program with a bus error instead of a sentence.
+    files: paths of shards; places (N, 3) int64: shard, offset, bytes. An image is read at its offset, without a
+    memory map: for ImageNet's 250 GB the page tables of a map alone would take half a gigabyte, and a truncated file
+    would end the program with a bus error instead of a message.
     """
 
     def __init__(self, files, places, size, jpeg, mean, covariance):
@@ -101,7 +102,7 @@ class Shards(Images):
             file.seek(offset)
             found = file.readinto(raw)
         require(found == count, f"{self.files[shard]}: found {found:,} of {count:,} bytes at {offset:,}; prepare it "
-                                "again, or look at python data.py check")
+                                "again, or run python data.py check")
         return raw
 
     def read(self, row):
@@ -116,4 +117,4 @@ class Shards(Images):
         except Exception as error:                          # damaged bytes can raise anything
             shard, offset, _ = self.places[row]
             raise DataError(f"{self.files[shard]}: found no JPEG image of {self.size} x {self.size} at {offset:,} "
-                            f"({error}); prepare it again, or look at python data.py check") from error
+                            f"({error}); prepare it again, or run python data.py check") from error

@@ -14,7 +14,7 @@ EIGENVECTORS = np.array([[0.5624, 0.7105, 0.4229], [0.5869, 0.0172, -0.8095], [0
 
 
 def contact_sheet(data, path, columns=12, rows=6, seed=0):
-    """Draw some training images of a Data, from all its classes in turn, with their classes' names, into `path`."""
+    """Draw training images of a Data, spread over all its classes, with their class names, into `path`."""
     labels = data.train.labels
     by_class = np.argsort(labels, kind="stable")
     number = min(columns * rows, len(labels))

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class Prefetch:
-    """Iterate over make(start), make(start + 1), …, make(stop - 1), which `workers` threads make ahead of their use.
+    """Iterate over make(start), make(start + 1), …, make(stop - 1), which `workers` threads make ahead of use.
 
     At most `ahead` batches (default: workers + 1) are made or in progress, so memory stays bounded if the reader is slow.
     Batches come in the order of their numbers. An exception in a thread is raised by the next() that would have

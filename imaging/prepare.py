@@ -7,8 +7,8 @@
     prepared/train-00000.tsv    its index: each image's offset, CRC-32 of its bytes, class, name in the source
     prepared/bad_images.txt     each file that was left out, and why
 
-An image of 256×256 takes 196,608 bytes: ImageNet's 1,281,167 + 50,000 make 262 GB, or with --jpeg 90
-about 26 GB (19.4 kB an image, measured on 127 of them).
+An image of 256×256 takes 196,608 bytes: ImageNet's 1,281,167 + 50,000 images take 262 GB, or with --jpeg
+90 about 26 GB (19.4 kB an image, measured on 127 of them).
 
 Shards follow from the list of files alone: any number of processes gives the same bytes. The list is kept on disk, and a
 process has one image in memory, so memory does not grow with the data set. A file gets its name when it is complete and
@@ -42,11 +42,11 @@ from imaging.shards import INDEX, VERSION, fields, line
 from imaging.views import add_moments, colour_axes, covariance_of
 
 LARGEST = 4096          # images in a shard of the largest sets: 0.8 GB, 313 of them for ImageNet's training set
-SMALLEST = 64           # … of the smallest, for which the processes would else have too few shards to share
+SMALLEST = 64           # … of the smallest, which would otherwise give the processes too few shards
 
 
 class Job(NamedTuple):
-    """A shard to make: `count` lines of a list of files, from the byte `start` on."""
+    """A shard to make: `count` lines of a list of files, starting at byte `start`."""
     folder: str
     split: str
     number: int
@@ -67,7 +67,7 @@ class Job(NamedTuple):
 
 @contextmanager
 def written(path):
-    """A binary file under a temporary name, which becomes `path` when it is whole and on the disk."""
+    """A binary file with a temporary name, renamed to `path` when complete and on the disk."""
     temporary = f"{path}.tmp"
     try:
         with open(temporary, "wb") as file:
@@ -86,7 +86,7 @@ def write_text(path, text):
 
 # One shard: the work of a process --------------------------------------------------------------------------------------
 
-stop = done = None          # shared by all processes: an event that ends them, and the number of files gone through
+stop = done = None          # shared by all processes: an event that ends them, and the number of files processed
 
 
 def begin(shared_stop, shared_done):
@@ -121,7 +121,7 @@ def make_shard(job):
                 file.write(coded)
                 images += 1
                 if job.split == "train":
-                    seen = np.asarray(Image.open(io.BytesIO(coded))) if job.jpeg else pixels    # as training will
+                    seen = np.asarray(Image.open(io.BytesIO(coded))) if job.jpeg else pixels    # as in training
                     total += seen
                     add_moments(moments, seen[None])
             with done.get_lock():
@@ -146,14 +146,14 @@ def read_list(job):
 
 
 def encode(pixels, quality):
-    """(size, size, 3) uint8 → a JPEG file. At quality 90 a tenth of the raw size, 2.3 grey levels away in the mean."""
+    """(size, size, 3) uint8 → a JPEG file. At quality 90: a tenth of the raw size, 2.3 grey levels mean difference."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
 def npy_header(shape):
-    """128 bytes, whatever the shape's length."""
+    """128 bytes, for any shape."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return file.getvalue()
@@ -169,11 +169,11 @@ def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
     through after all processes have ended.
     """
     require(size >= 1 and 0 <= jpeg <= 100, f"size={size}, jpeg={jpeg}: expected a size of at least 1 pixel, and a "
-                                            "quality from 1 to 100")
+                                            "quality from 0 (raw) to 100")
     workers = os.cpu_count() if workers is None else workers
     require(workers >= 1, f"{workers} workers: expected 1 or more")
     folder = Path(folder)
-    require(not folder.exists() or folder.is_dir(), f"{folder}: a file; expected a folder, or a name that is free")
+    require(not folder.exists() or folder.is_dir(), f"{folder}: a file; expected a folder, or an unused name")
     if (folder / "dataset.json").exists():
         return f"{folder}: already complete; verify it with: python data.py check {folder}"
     plan = make_plan(source, folder, size, jpeg, labels)
@@ -182,7 +182,7 @@ def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
     need = sum(job.count for job in todo) * size * size * 3 * (0.1 if jpeg else 1)
     free = shutil.disk_usage(folder).free
     require(need <= free, f"{folder}: needs about {need / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free on its disk; "
-                          f"make room there{'' if jpeg else ', or code them as JPEG, a tenth as large: --jpeg 90'}")
+                          f"free space there{'' if jpeg else ', or store JPEG, a tenth as large: --jpeg 90'}")
     files = sum(job.count for job in jobs)
     ready = files - sum(job.count for job in todo)
     with tqdm(total=files, initial=ready, unit="img", desc="preparing", disable=None) as bar:
@@ -223,7 +223,7 @@ def make_plan(source, folder, size, jpeg, labels):
                             "another folder")
         return old
     require(not folder.exists() or not any(folder.iterdir()), f"{folder}: holds something else; expected an empty "
-                                                              "folder, or a name that is free")
+                                                              "folder, or an unused name")
     found = sources.find(source, labels)
     folder.mkdir(parents=True, exist_ok=True)
     plan["classes"] = found.classes

@@ -16,7 +16,7 @@ INDEX = ["offset", "bytes", "crc32", "label", "class", "name"]             # the
 
 
 def line(fields):
-    """Fields → a line of a .tsv or .list, where a tab, a newline or a backslash of a name is written \\t, \\n, \\\\."""
+    """Fields → a line of a .tsv or .list; tab, newline and backslash are written \\t, \\n, \\\\."""
     escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
     return ("\t".join(str(field).translate(escapes) for field in fields) + "\n").encode(errors="surrogateescape")
 
@@ -60,7 +60,7 @@ def index_of(folder, shard):
 
 
 def open_folder(folder):
-    """(facts, Split to train, Split to test) of a prepared folder."""
+    """(facts, training Split, test Split) of a prepared folder."""
     folder = Path(folder)
     facts, found = facts_of(folder), []
     try:

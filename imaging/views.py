@@ -191,7 +191,7 @@ def central_views(images, side, mean, scale=1.0):
 
 
 def ten_views(images, side, mean, scale=1.0):
-    """Yield the ten views that § 4.1 tests with, each (n, side, side, C) float32: the four corners and the centre of
+    """Yield the ten test views of § 4.1, each (n, side, side, C) float32: the four corners and the centre of
     images (n, H, W, C), minus the mean there, times `scale`, and their mirror images."""
     down, right = room(images, side)
     for top, left in ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)):

@@ -1,7 +1,7 @@
-"""Trained nets from and to other programs' files, one format a module.
+"""Reads and writes trained nets in other programs' formats, one per module.
 
     from results import load
-    net = load("bvlcalexnet-12.onnx")       # with the preprocessing that belongs to it
+    net = load("bvlcalexnet-12.onnx")       # with its preprocessing
     export(net, "mine.onnx")
 
 | file | what | module |
@@ -10,7 +10,7 @@
 | `.caffemodel` | Caffe's bvlc_alexnet | caffe.py |
 | `.pth` | torchvision's alexnet | pth.py |
 | `.safetensors` | the same; what `evaluate.py export` writes | safetensors_file.py |
-| `.npy` | bvlc_alexnet.npy, a dictionary of arrays that is passed from course to course | npy.py |
+| `.npy` | bvlc_alexnet.npy, a dictionary of arrays, passed between courses | npy.py |
 
 Reading needs no package beyond NumPy. Files are data here, never code. A file that claims to hold more than its length is
 refused before memory is allocated for it.

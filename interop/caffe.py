@@ -6,7 +6,7 @@ from interop.protobuf import integers, message, numbers, text
 from interop.published import BVLC, make
 from nn import CheckpointError
 
-# caffe.proto: of NetParameter the layers, new and old; of a layer its name and its blobs; of a BlobProto the rest.
+# Fields of caffe.proto: NetParameter's layers, new and old; a layer's name and blobs; the rest are a BlobProto's.
 LAYER, OLD_LAYER = 100, 2
 NAME, BLOBS = {LAYER: 1, OLD_LAYER: 4}, {LAYER: 7, OLD_LAYER: 6}
 SHAPE, DIM, DATA, DOUBLES = 7, 1, 5, 8
@@ -28,7 +28,7 @@ def blob(fields):
     values = numbers(fields[DATA], "<f4") if DATA in fields else numbers(fields.get(DOUBLES, []), "<f8")
     if SHAPE in fields:
         shape = integers(message(fields[SHAPE][-1]).get(DIM, []))
-    else:                                               # always four numbers: a matrix has two ones before it
+    else:                                               # always four numbers: a matrix has two leading ones
         shape = [fields.get(number, [0])[-1] for number in OLD_SHAPE]
     if min(shape, default=1) < 0:
         raise ValueError(f"a blob of shape {shape}")

@@ -19,7 +19,7 @@ class Dtype:
 
     def __init__(self, code, *_):
         if not (isinstance(code, str) and re.fullmatch("[<>=|]?(f[248]|O8?)", code)):
-            raise ValueError("an array of what are no floating-point numbers")
+            raise ValueError("an array without floating-point numbers")
         self.code, self.order = code.strip("<>=|"), "<"
 
     def __setstate__(self, state):
@@ -34,7 +34,7 @@ class Array:
 
     def __setstate__(self, state):
         _, shape, dtype, fortran, data = state
-        if dtype.code[0] == "O":                        # objects: the dictionary in its array of no axes
+        if dtype.code[0] == "O":                        # objects: the dictionary, in an array without axes
             self.value = data
             return
         data = data.encode("latin1") if isinstance(data, str) else data

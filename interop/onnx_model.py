@@ -116,7 +116,7 @@ def read(path):
         fields = message(data)
         operator, values = text(fields.get(NODE_OPERATOR)), attributes(fields)
         inputs, outputs = ([text([name]) for name in fields.get(key, [])] for key in (NODE_INPUT, NODE_OUTPUT))
-        if operator == "ConstantOfShape":                   # so the tests of the onnx package keep their large nets small
+        if operator == "ConstantOfShape":                   # the onnx package's tests shrink large nets this way
             value = values.get("value", np.zeros(1, np.float32))
             tensors[outputs[0]] = np.broadcast_to(value.reshape(()), tuple(tensors[inputs[0]]))
         else:
@@ -144,7 +144,7 @@ def weights_in_order(path, nodes, tensors):
     layers = [(operator, inputs) for operator, _, inputs, _ in nodes if operator in ("Conv", "Gemm")]
     if [operator for operator, _ in layers] != ["Conv"] * 5 + ["Gemm"] * 3:
         found = " ".join(operator for operator, *_ in nodes)
-        raise CheckpointError(f"{path} is no AlexNet in floating-point numbers: found the layers {found:.200}, expected "
+        raise CheckpointError(f"{path} is not an AlexNet in floating point: found the layers {found:.200}, expected "
                               "five Conv and three Gemm; use another file")
     names = [f"conv{i}" for i in range(1, 6)] + ["fc6", "fc7", "fc8"]
     return {f"{name}.{key}": tensors[own] for name, (_, inputs) in zip(names, layers)
@@ -163,7 +163,7 @@ def expect_graph(path, nodes, network):
     for number in range(max(len(nodes), len(wanted))):
         name, operator, values = wanted[number] if number < len(wanted) else ("the end", "nothing", {})
         found, given, inputs, outputs = nodes[number] if number < len(nodes) else ("nothing", {}, [], [])
-        found = "Flatten" if found == "Reshape" else found  # what comes out is checked by the matrix after it
+        found = "Flatten" if found == "Reshape" else found  # the matrix after it checks its output
         if found != operator or inputs[:1] != [before]:
             raise CheckpointError(f"{path} is not bvlc_alexnet: found {found} at {name}, expected {operator}, each layer "
                                   "after the one before it")
@@ -206,7 +206,7 @@ def export(net, path):
         return outputs
 
     start = (net.size - net.side) // 2
-    if len(net.mean) < net.size:                            # one mean for every view: where the central one lies
+    if len(net.mean) < net.size:                            # one mean for every view: at the central view
         around = (start, net.size - net.side - start)
         tensors["mean"] = np.pad(tensors["mean"], ((0, 0), around, around))
     add("Sub", [at, "mean"])

@@ -1,7 +1,7 @@
 """Pickles as data. A pickle is a program: it names functions, and unpickling calls them. Here a name is looked up only in a
 short table of our own; any other name ends the reading.
 
-It is Python's own unpickler in Python, not the one in C, which takes memory for whatever number of objects a damaged
+The base is Python's unpickler written in Python. The one in C allocates memory for any number of objects that a damaged
 file announces.
 """
 
@@ -9,7 +9,7 @@ import pickle
 
 
 class Restricted(pickle._Unpickler):
-    """Reads a pickle; `allowed`: {"module.name": what stands in for it}. persistent: a function of a persistent id."""
+    """Reads a pickle; `allowed`: {"module.name": its replacement}. persistent: a function of a persistent id."""
 
     def __init__(self, file, allowed, persistent=None):
         super().__init__(file, encoding="latin1")       # Python 2's strings, which may be bytes of numbers

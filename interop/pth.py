@@ -41,7 +41,7 @@ def read(path):
     """{name: array} of a state dict. Raises ValueError, or whatever damaged bytes raise."""
     with open(path, "rb") as file:
         reader = read_zip if zipfile.is_zipfile(file) else read_old
-        file.seek(0)                                        # is_zipfile has looked at the end
+        file.seek(0)                                        # is_zipfile reads the end
         state, storages = reader(file)
     if not isinstance(state, dict) or not all(isinstance(name, str) and isinstance(tensor, Tensor)
                                               for name, tensor in state.items()):
@@ -54,7 +54,7 @@ def storage(identity):
     if not (isinstance(identity, tuple) and len(identity) in (5, 6) and identity[0] == "storage"
             and identity[1] in TABLE.values() and isinstance(identity[1], str) and isinstance(identity[2], str)
             and isinstance(identity[4], int) and (len(identity) == 5 or identity[5] is None)):
-        raise ValueError("it refers to something that is no array of numbers")
+        raise ValueError("it refers to something that is not an array")
     return identity[1], identity[2], identity[4]
 
 
@@ -62,7 +62,7 @@ def read_zip(file):
     members = dict(stored_members(file))
     names = [name for name in members if name.endswith("/data.pkl")]
     if len(names) != 1:
-        raise ValueError("the archive has no data.pkl in it: is it a .pth of PyTorch?")
+        raise ValueError("the archive has not exactly one data.pkl: is it a .pth of PyTorch?")
     folder = names[0].removesuffix("data.pkl")
     if bytes(members.get(f"{folder}byteorder", b"little")) != b"little":
         raise ValueError("its numbers are big-endian")
@@ -74,7 +74,7 @@ def read_zip(file):
 def read_old(file):
     magic, protocol, _, state, keys = (Restricted(file, TABLE, storage).load() for _ in range(5))
     if magic != MAGIC or protocol != 1001:
-        raise ValueError("it does not begin as a .pth does")
+        raise ValueError("it does not begin like a .pth")
     counts = {}
     for tensor in state.values() if isinstance(state, dict) else ():
         if isinstance(tensor, Tensor):
@@ -89,12 +89,12 @@ def read_old(file):
 
 
 def resolve(tensor, storages):
-    """The array of a Tensor: a view of its storage, inside which it must lie."""
+    """The array of a Tensor: a view that must be inside its storage."""
     (dtype, key, count), offset, size, stride = tensor[:4]
     if not (isinstance(offset, int) and isinstance(size, tuple) and isinstance(stride, tuple)
             and len(size) == len(stride) <= 4 and all(isinstance(n, int) and 0 <= n < 1 << 40
                                                       for n in (offset, *size, *stride))):
-        raise ValueError("a tensor whose shape is none")
+        raise ValueError("a tensor of an invalid shape")
     numbers = np.frombuffer(storages[key], dtype)
     last = offset + sum((length - 1) * step for length, step in zip(size, stride))
     if len(numbers) != count or math.prod(size) and last >= count:

@@ -32,7 +32,7 @@ BVLC = Published(dict(towers=1, lrn_alpha=1e-4 / 5, lrn_k=1.0, lrn_across=True, 
 BVLC_ONNX = BVLC._replace(options=BVLC.options | dict(pool_ceil=("pool5",)), side=224)
 
 # torchvision's alexnet (56.5/79.1 %) is that of "One weird trick for parallelizing convolutional neural networks"
-# (Krizhevsky 2014): other widths, no groups, no LRN, two pixels of padding around the image. Dropout stands before fc6
+# (Krizhevsky 2014): other widths, no groups, no LRN, two pixels of padding around the image. Dropout is before fc6
 # and fc7 instead of after, which makes no difference to predictions. Its pixels go from 0 to 1.
 TORCHVISION = Published(
     dict(towers=1, groups=1, kernels=(64, 192, 384, 256, 256), lrn=False, inverted_dropout=True, stem=(11, 4, 2)),

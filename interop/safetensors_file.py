@@ -42,7 +42,7 @@ def read(path):
 
 
 def write(path, tensors, metadata):
-    """Write {name: float32 array} and {name: text}, whole or not at all."""
+    """Write {name: float32 array} and {name: text}, atomically."""
     table, at = {"__metadata__": metadata}, 0
     for name, array in tensors.items():
         table[name] = dict(dtype="F32", shape=array.shape, data_offsets=[at, at + array.nbytes])

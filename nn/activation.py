@@ -1,4 +1,4 @@
-"""The nonlinearities: ReLU (paper § 3.1) and, to compare with, tanh."""
+"""The nonlinearities: ReLU (paper § 3.1) and, for comparison, tanh."""
 
 from nn.arrays import array_module
 from nn.layer import Layer, expect_float

@@ -1,4 +1,4 @@
-"""Is a backward pass right? Compare it with finite differences."""
+"""Compares a backward pass with finite differences."""
 
 import copy
 

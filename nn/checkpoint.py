@@ -1,5 +1,5 @@
-"""Checkpoints: named arrays and a few facts in one .npz file, written so that a crash cannot spoil it, and read so
-that a stranger's file can do no harm."""
+"""Checkpoints: named arrays and a few facts in one .npz file, written so that a crash cannot damage it, and read so
+that an untrusted file can do no harm."""
 
 import io
 import json
@@ -12,14 +12,14 @@ from numpy.lib import format as npy
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged or of another net: one sentence."""
+    """A checkpoint is missing, damaged or of another net; the message is one sentence."""
 
 
 def save_checkpoint(path, facts, **groups):
     """Write `facts` (a dict that JSON can hold) and groups of arrays, e.g. weights={"conv1.W": …}, to `path`.
 
-    The file is written under a temporary name beside it, forced to the disk and then renamed: at every moment `path`
-    is either the old checkpoint or the new one, whole.
+    The file is written under a temporary name beside it, synced to the disk and then renamed: `path` is always a
+    complete checkpoint, the old or the new one.
     """
     arrays = {f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()}
     arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
@@ -30,7 +30,7 @@ def load_checkpoint(path):
     """→ (facts, {"weights": {"conv1.W": array, …}, …}). Never runs code from the file (no pickle), and takes no more
     memory than the file is long.
 
-    Raises CheckpointError if it is missing, damaged or no checkpoint.
+    Raises CheckpointError if it is missing, damaged or not a checkpoint.
     """
     try:
         with open(path, "rb") as file:
@@ -48,7 +48,7 @@ def load_checkpoint(path):
 
 
 def in_short(error):
-    """An exception in a line: what it says, and its type where that says more."""
+    """An exception in one line: its message, and its type where that adds information."""
     text = " ".join(str(error).split())[:600]
     return text if text and isinstance(error, ValueError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
@@ -56,23 +56,23 @@ def in_short(error):
 def stored_members(file):
     """Yield (name, bytes) of each file in an open zip archive whose files are stored as they are, not compressed.
 
-    So written by numpy.savez and by PyTorch, such an archive is no shorter than what is in it: one that says otherwise,
-    with compressed files or with several that share their bytes, is a trap for memory, and refused with ValueError.
+    numpy.savez and PyTorch write such archives, which are at least as long as their contents. Raises ValueError for
+    compressed files and for files that share bytes: a short archive of these can exhaust memory.
     """
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("it is compressed, expected files stored as they are")
         if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
-            raise ValueError("the files in it are longer than it is itself")
+            raise ValueError("its files are longer than the archive")
         if len({member.filename for member in members}) < len(members):
-            raise ValueError("it has two files of one name")
+            raise ValueError("two of its files have one name")
         for member in members:
             yield member.filename, archive.read(member)
 
 
 def read_npy(data):
-    """The array in the bytes of a .npy file. Raises ValueError unless it holds plain numbers, as many as it says."""
+    """The array in the bytes of a .npy file. Raises ValueError unless it holds plain numbers, as many as announced."""
     stream = io.BytesIO(data)
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
@@ -108,5 +108,5 @@ def write_atomically(path, write):
 
 
 def write_text(path, text):
-    """The same for a text."""
+    """write_atomically for a text."""
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -6,7 +6,7 @@ from nn.arrays import array_module
 
 
 def softmax(logits):
-    """(N, classes) → probabilities: each row is positive and sums to 1. The largest logit is taken off first, so that
+    """(N, classes) → probabilities: each row is positive and sums to 1. The largest logit is subtracted first, so that
     no exponential overflows."""
     e = array_module(logits).exp(logits - logits.max(1, keepdims=True))
     e /= e.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Towers side by side, as on the paper's two GPUs (§ 3.2), and the way of a batch through them."""
+"""Towers in parallel, as on the paper's two GPUs (§ 3.2), and their forward and backward passes."""
 
 from contextlib import nullcontext
 
@@ -22,10 +22,11 @@ class Network:
         computes is made on its device and stays there.
     seed: what dropout is drawn from, together with the step.
     threads: of the CPU (default: one per core).
-    micro_batch: images per piece (default: as many as suit the cache, for each part of the net; on a GPU, all).
+    micro_batch: images per piece (default: as many as fit the cache, for each part of the net; on a GPU, all).
     plain: run the layers as nn/ has them, the whole batch at once, in the calling thread: slower, and good for a
         debugger. Default: their fast forms (nn/fast/). Results agree within rounding.
-    convolution: "winograd", which needs fewer multiplications and rounds worse, or "direct" (nn/fast/winograd.py).
+    convolution: on the CPU, "winograd", with fewer multiplications and larger rounding errors, or "direct": see
+        nn/fast/winograd.py.
 
     Parameters have names like "conv1.W". `weights()` returns {"conv1.W": array, …}, the towers' shares joined: the
     layout of the one-tower net, so that nets with one and two towers exchange weights as they are.
@@ -125,7 +126,7 @@ class Network:
         return {t: there[device.name] for t, device in enumerate(self.devices)}
 
     def hold_blas(self):
-        """While our own threads share out the work, BLAS uses one; in the plain form it uses all that there are."""
+        """While our own threads share the work, BLAS uses one thread; in the plain form it uses all."""
         return self.workers.all_blas_threads() if self.plain else self.workers.one_blas_thread()
 
     # The parameters ------------------------------------------------------------------------------------------------

@@ -29,11 +29,11 @@ class SGD:
         v ← momentum · v − weight_decay · ε · w − ε · ∂L/∂w
         w ← w + v
 
-    ε (the learning rate) is inside the velocity: when it changes, the velocity keeps what earlier rates gave it.
+    ε (the learning rate) is inside the velocity: when it changes, the velocity keeps its earlier contributions.
     (PyTorch multiplies by ε outside, which differs for some steps after a change.)
 
     bias_decay: the decay of biases. The paper does not say; 0, as in the 2012 code, is the default.
-    bias_rate: ε of biases is this many times that of weights: 1 in the paper, 2 in the 2012 code and Caffe.
+    bias_rate: the ratio of biases' ε to weights' ε: 1 in the paper, 2 in the 2012 code and Caffe.
     """
 
     def __init__(self, network, momentum=0.9, weight_decay=0.0005, bias_decay=0.0, bias_rate=1.0):

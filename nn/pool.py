@@ -9,7 +9,7 @@ from nn.layer import Layer, expect_count, expect_maps
 class MaxPool2d(Layer):
     """The largest value of every size×size window, windows `stride` apart: they overlap where stride < size.
 
-    The paper pools with size 3 and stride 2; size 2, stride 2 is what it compares with. Of equal values in a window the
+    The paper pools with size 3 and stride 2; it compares with size 2, stride 2. Of equal values in a window the
     first, row by row, gets the gradient, as in Caffe (in the 2012 code every one of them does).
 
     ceil: False: a last row or column that no whole window reaches is left out. True: a smaller window is added there,
@@ -32,19 +32,19 @@ class MaxPool2d(Layer):
         return (*(self.windows(length) for length in shape[:2]), shape[2])
 
     def windows(self, length):
-        """How many there are along `length` pixels; none begins outside them."""
+        """The number of windows along `length` pixels; none begins outside them."""
         left = (length - self.size) % self.stride               # pixels that no whole window reaches
         return (length - self.size) // self.stride + 1 + (self.ceil and 0 < left and left + self.size > self.stride)
 
     def complete(self, x):
-        """x with as many rows and columns of −∞ at its end as the last windows lack."""
+        """x with the rows and columns of −∞ at its end that the last windows lack."""
         short = [max(0, (self.windows(length) - 1) * self.stride + self.size - length) for length in x.shape[1:3]]
         if not any(short):
             return x
         return array_module(x).pad(x, ((0, 0), (0, short[0]), (0, short[1]), (0, 0)), constant_values=-np.inf)
 
     def places(self, x):
-        """For each of the size² places in a window, what all windows have there: views of x, (N, P, Q, C) each."""
+        """For each of the size² places in a window, all windows' values there: views of x, (N, P, Q, C) each."""
         P, Q, _ = self.output_shape(x.shape[1:])
         down, right = self.stride * (P - 1) + 1, self.stride * (Q - 1) + 1
         return [x[:, i:i + down:self.stride, j:j + right:self.stride]

@@ -15,7 +15,7 @@ def numbers(key):
 def generator(*key):
     """A NumPy Generator that depends on `key` alone: whole numbers (not negative) and strings, in order.
 
-    generator("dropout", seed, step, "fc6") gives the same numbers in any process on any day, so a resumed run needs
+    generator("dropout", seed, step, "fc6") gives the same numbers in every process, so a resumed run needs
     no saved random state. Strings count by their CRC-32.
     """
     return np.random.Generator(np.random.SFC64(numbers(key)))

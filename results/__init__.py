@@ -1,4 +1,4 @@
-"""Trained nets: what they predict, how often they are wrong, what they see (paper § 6).
+"""Trained nets: predictions, error rates, features and pictures (paper § 6).
 
     from results import load
 

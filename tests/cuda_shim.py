@@ -1,9 +1,9 @@
-"""CUDA kernels on the CPU, for tests: a C++ compiler makes a library of nn/fast/kernels.cu in which a launch is a loop.
+"""CUDA kernels on the CPU, for tests: a C++ compiler makes a library of nn/fast/kernels.cu; a launch is a loop.
 
     module = load("nn/fast/kernels.cu", real="float")
     module.get_function("sgd")((grid,), (block,), (w, v, g, np.int64(w.size), …))
 
-Arguments are NumPy arrays and NumPy scalars. Their types must be the kernel's: CUDA would take any, and read nonsense.
+Arguments are NumPy arrays and scalars of exactly the kernel's types. (CUDA does not check types; it misreads others.)
 """
 
 import ctypes
@@ -28,17 +28,17 @@ def compiler():
 
 @functools.cache
 def load(path, real="float", sanitize=False):
-    """Compile the kernels of a .cu file whose numbers are `real` → a Module.
+    """Compile a .cu file with `real` as its floating-point type → a Module.
 
-    sanitize: with AddressSanitizer and UndefinedBehaviorSanitizer; the process must have been started with libasan in
-        LD_PRELOAD, and ends with a message at the first access outside an array that NumPy got from malloc.
+    sanitize: use AddressSanitizer and UndefinedBehaviorSanitizer. The process must be started with libasan in
+        LD_PRELOAD. It ends with a message at the first access outside an array that NumPy got from malloc.
     Raises RuntimeError with the compiler's message if there is no compiler or it fails.
     """
     source = Path(path).read_text(encoding="utf-8")
     names = re.findall(r'extern "C" __global__ void (\w+)\(', source)
     if compiler() is None:
         raise RuntimeError("no C++ compiler: found neither $CXX nor g++ nor clang++")
-    with tempfile.TemporaryDirectory() as folder:           # the library stays mapped when its file is gone
+    with tempfile.TemporaryDirectory() as folder:           # the library stays mapped after its file is deleted
         code, library = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         lines = [f'#include "{HEADER}"', f'#line 1 "{path}"', source, *(f"KERNEL({name})" for name in names)]
         code.write_text("\n".join(lines), encoding="utf-8")
@@ -51,14 +51,14 @@ def load(path, real="float", sanitize=False):
 
 
 class Module:
-    """A compiled .cu file. reverse = True: threads run last first, to show what relies on their order. first_block: the
-    blocks before it are left out, for launches too large to run whole."""
+    """A compiled .cu file. reverse = True: threads run in reverse, to expose code that relies on order. Blocks before
+    first_block are skipped, for launches too large to run in full."""
 
     def __init__(self, library, names):
         self.library, self.names, self.reverse, self.first_block = library, names, False, 0
 
     def get_function(self, name):
-        """A callable (grid, block, args), as of a CuPy RawModule; grid and block (n,) or (n, 1, 1)."""
+        """A callable (grid, block, args), as in CuPy's RawModule; grid and block: (n,) or (n, 1, 1)."""
         if name not in self.names:
             raise AttributeError(f"there is no kernel {name!r}, only {', '.join(self.names)}")
         launch, types = self.library[f"launch_{name}"], self.library[f"types_{name}"]
@@ -80,7 +80,7 @@ class Module:
 
 
 def letters(argument):
-    """The type of an argument as cuda_shim.h spells it."""
+    """The type of an argument in cuda_shim.h's letters."""
     kind = np.dtype(argument.dtype)
     letter = {("i", 4): "i", ("i", 8): "q", ("u", 4): "I", ("u", 8): "Q"}.get((kind.kind, kind.itemsize), kind.char)
     return ("*" if isinstance(argument, np.ndarray) else "") + letter

@@ -1,13 +1,13 @@
-"""Slow and obvious: convolution, normalisation and pooling as their formulas read, one number at a time.
+"""Slow references: convolution, normalisation and pooling exactly as in the formulas, one number at a time.
 
-The fast layers in nn/ must give the same. Letters as in nn/__init__.py; images (N, H, W, C), kernels (R, S, C/G, K).
+The fast layers in nn/ must return the same. Letters: see nn/__init__.py; images (N, H, W, C), kernels (R, S, C/G, K).
 """
 
 import numpy as np
 
 
 def convolution(x, W, b, stride=1, padding=0, groups=1):
-    """Seven loops: each number of the output, and for it each number that its kernel sees.
+    """Seven loops: over each output, and for it over each input that its kernel sees.
 
     padding: zeros on every side, or (before, after). Kernel k sees only the channels of its own group.
     """
@@ -33,8 +33,8 @@ def convolution(x, W, b, stride=1, padding=0, groups=1):
 
 
 def local_response_norm(x, size, alpha, beta, k, groups=1):
-    """The formula of § 3.3 at every place of every map: a_i / (k + α Σ a_j²)^β, the sum over the maps j from
-    i − size/2 to i + size/2 that exist, and that are in i's group."""
+    """The formula of § 3.3 at every position of every map: a_i / (k + α Σ a_j²)^β, summed over the existing maps j
+    of i's group from i − size/2 to i + size/2."""
     N, height, width, C = x.shape
     y = np.zeros(x.shape)
     for n in range(N):
@@ -52,8 +52,8 @@ def local_response_norm(x, size, alpha, beta, k, groups=1):
 
 
 def max_pool(x, size, stride, ceil=False):
-    """The largest number in each window of size×size, windows `stride` apart (§ 3.4); whole windows only, or with
-    ceil so many that they reach every pixel that windows can reach."""
+    """The maximum of each size×size window, windows `stride` apart (§ 3.4). Only whole windows; with ceil, as many
+    windows as are needed to cover every pixel that windows can cover."""
     N, height, width, C = x.shape
     P, Q = (height - size) // stride + 1, (width - size) // stride + 1
     if ceil:

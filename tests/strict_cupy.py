@@ -1,31 +1,31 @@
-"""A stand-in for CuPy 14 without a GPU, stricter than the real one: from it one can learn CuPy's rules.
+"""A stand-in for CuPy 14 that needs no GPU and is stricter than CuPy; its errors explain CuPy's rules.
 
     with strict_cupy.install(devices=2) as gpu:         # `import cupy` now gives the stand-in
         train()
         gpu.copies                                      # [(source, destination, bytes), …], a device's number or "host"
 
-It computes with NumPy and raises Refused, with a sentence, where code breaks one of these rules:
+It computes with NumPy and raises Refused, with a sentence, if code breaks one of these rules:
 
-1. A CuPy array is no NumPy array. NumPy arrays among operands and implicit conversions (np.asarray, a
-   NumPy function) are refused: copies to the device are cupy.asarray and array.set, copies back array.get and what
-   needs a number at once, float(array), `if array:`; these wait for the device.
-2. An array lives on one device, and only the current device works: an operand from elsewhere is refused. Between
-   devices, data is copied by array.data.copy_from_device_async. What only looks at an array (shape, slices, views)
-   works anywhere.
-3. CuPy has fewer names, keywords and types than NumPy (tests/record_cupy.py has written down which).
-4. Memory is not zero: cupy.empty gives what was there before; here every bit is set, which in floats is NaN.
-5. Work is queued. On a stream it runs in order; between streams, and between a stream and the host, only an event
-   (recorded on one, waited for by the other) or synchronize() makes an order. To read what another stream has
-   written, or overwrite what it still reads, without such an order is refused, and so is memory freed while another
-   stream still uses it (the pool hands it out again) and pinned memory changed or freed while a copy from it may
+1. A CuPy array is not a NumPy array. NumPy operands and implicit conversions (np.asarray, a NumPy function) are
+   refused. cupy.asarray and array.set copy to the device. array.get, and operations that need a number at once
+   (float(array), `if array:`), copy back; these wait for the device.
+2. An array is on one device, and only the current device computes: an operand on another device is refused.
+   array.data.copy_from_device_async copies data between devices. Operations that only inspect an array (shape, slices,
+   views) work on any device.
+3. CuPy has fewer names, keywords and types than NumPy (tests/record_cupy.py recorded which).
+4. Memory is not zero: cupy.empty returns the previous contents; here every bit is set, which in floats is NaN.
+5. Work is queued. A stream runs its work in order. Between streams, and between a stream and the host, only an event
+   (recorded on one, waited for by the other) or synchronize() makes an order. Without such an order, these are
+   refused: reading data that another stream has written, overwriting data that it still reads, freeing memory that
+   another stream still uses (the pool reuses it), and changing or freeing pinned memory while a copy from it may
    still run.
-6. A kernel believes its arguments: a wrong type or number, strides, or a scalar as Python's float (a double!) are read
-   as other numbers without a word; here they are refused.
+6. A kernel does not check its arguments. It silently misreads a wrong type or number of arguments, strides, or a scalar
+   as Python's float (a double!); here they are refused.
 
-Order is judged by vector clocks (Lamport 1978, Fidge 1988): each piece of work knows how much of every stream's work
-is sure to be done before it, so a forgotten wait is found though everything here runs at once. Judged by whole
-allocations, not bytes, and as if the host had one thread. Not here: speed, cupy.random, cupy.linalg, cupy.fuse,
-ElementwiseKernel. Where the real CuPy is more lenient, tests/test_strict_cupy.py says so.
+Vector clocks (Lamport 1978, Fidge 1988) check the order: each piece of work stores how much of every stream's work is
+certainly done before it, so a forgotten wait is found although everything here runs immediately. The check is by whole
+allocations, not bytes, and treats the host as one thread. Not modelled: speed, cupy.random, cupy.linalg, cupy.fuse,
+ElementwiseKernel. tests/test_strict_cupy.py lists where CuPy is more lenient.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ NAMES = json.loads(Path(__file__).with_name("cupy_names.json").read_text())
 
 
 class Refused(Exception):
-    """What CuPy, or good sense on a GPU, does not allow: one sentence."""
+    """CuPy, or correct use of a GPU, does not allow this: one sentence."""
 
 
 class Missing(Refused, AttributeError):
@@ -68,7 +68,7 @@ class OutOfMemoryError(MemoryError):
     """cupy.cuda.memory.OutOfMemoryError."""
 
 
-# Devices, streams, events: who has waited for whom -------------------------------------------------------------------
+# Devices, streams, events, and their order ---------------------------------------------------------------------------
 
 class Clock(dict):
     """{stream: how many of its pieces of work are done}."""
@@ -114,7 +114,7 @@ class Machine:
         return self.thread.__dict__.setdefault("streams", {})
 
     def wait(self, clock):
-        """The host has waited: what it knows to be done; and pinned memory that is its own again."""
+        """The host has waited: note the work that is done, and end the copies that have finished."""
         self.host.merge(clock)
         for copy in [copy for copy in self.flying if self.host.saw(*copy.by)]:
             copy.land()
@@ -141,7 +141,7 @@ class Flight:
 
 
 class Memory:
-    """An allocation on a device: who has written it last (stream, count), and who has read it since."""
+    """An allocation on a device: its last write (stream, count), and the reads since."""
 
     def __init__(self, block, stream):
         self.machine, self.stream, self.device, self.nbytes = gpu, stream, stream._device, 0
@@ -167,7 +167,7 @@ class Memory:
 
 
 def work(stream, reads=(), writes=(), any_device=False):
-    """A piece of work on a stream, with the memory that it reads and writes: refuse it, or note who does what."""
+    """A piece of work on a stream, with the memory that it reads and writes: refuse it, or record it."""
     clock = stream._now()
     for memory in (*reads, *writes):
         if memory.device != gpu.current and not any_device:
@@ -189,7 +189,7 @@ def work(stream, reads=(), writes=(), any_device=False):
 
 
 class Stream:
-    """cupy.cuda.Stream, of the device that is current when it is made."""
+    """cupy.cuda.Stream, of the device that is current at its creation."""
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self._make(gpu.current, False, non_blocking)
@@ -205,8 +205,8 @@ class Stream:
         return f"{kind} of device {self._device}"
 
     def _now(self):
-        """What is done before the next work here: what the host has waited for, and, of the default stream and those
-        not made non_blocking, each other's work."""
+        """The work done before the next work here: all that the host has waited for; and the default stream and the
+        streams not made non_blocking wait for each other."""
         self._clock.merge(gpu.host)
         for other in gpu.streams[self._device]:
             if (self._null or other._null) and not (self.is_non_blocking or other.is_non_blocking):
@@ -248,7 +248,7 @@ class Stream:
 
 
 class CurrentNull:
-    """Stream.null: whichever device is current, its default stream."""
+    """Stream.null: the default stream of the current device."""
 
     def __get__(self, stream, kind):
         return gpu.streams[gpu.current][0]
@@ -258,7 +258,7 @@ Stream.null = CurrentNull()
 
 
 class Event:
-    """cupy.cuda.Event, of the device that is current when it is made."""
+    """cupy.cuda.Event, of the device that is current at its creation."""
 
     def __init__(self, block=False, disable_timing=False, interprocess=False):
         self._device, self._timed, self._clock, self.ptr = gpu.current, not disable_timing, None, id(self)
@@ -271,7 +271,7 @@ class Event:
 
     def _recorded(self):
         if self._clock is None:
-            raise Refused("an event is waited for that was never recorded, which waits for nothing")
+            raise Refused("this event was never recorded: waiting for it waits for nothing")
         return self._clock
 
     def synchronize(self):
@@ -287,9 +287,9 @@ def get_elapsed_time(start_event, end_event):
     """Milliseconds between two events."""
     for event in (start_event, end_event):
         if not event._timed or any(not gpu.host.saw(*item) for item in event._recorded().items()):
-            raise Refused("the time of an event is asked for that was made with disable_timing, or not waited for")
+            raise Refused("the event has no time: it was made with disable_timing, or not waited for")
     if start_event._device != end_event._device:
-        raise Refused("the time between events of two devices is not known to CUDA")
+        raise Refused("CUDA does not measure time between events of two devices")
     return (end_event._time - start_event._time) * 1000
 
 
@@ -323,7 +323,7 @@ class Device:
 # Arrays --------------------------------------------------------------------------------------------------------------
 
 def expect_parameters(path, name, args, kwargs):
-    """Refuse keywords and positions that CuPy's function lacks."""
+    """Refuse arguments that CuPy's function does not have."""
     names = NAMES[path].get(name)
     if names is None:
         return
@@ -336,7 +336,7 @@ def expect_parameters(path, name, args, kwargs):
 
 
 def strip(value, found):
-    """A value with CuPy arrays replaced by the NumPy arrays that they hold, and noted in `found`."""
+    """A value with CuPy arrays replaced by the NumPy arrays that they hold, and appended to `found`."""
     if isinstance(value, ndarray):
         found.append(value)
         return value._held
@@ -352,7 +352,7 @@ def strip(value, found):
 
 
 def launch(function, args, kwargs=None, writes=()):
-    """A NumPy function as work on the current device and stream: its result as CuPy arrays, also where NumPy gives
+    """Run a NumPy function as work on the current device and stream → its result as CuPy arrays, also if NumPy returns
     numbers."""
     found = []
     args, kwargs = strip(tuple(args), found), strip(kwargs or {}, found)
@@ -421,7 +421,7 @@ class ndarray:
                                                         f_contiguous=self._held.flags.f_contiguous))
 
     def __array__(self, *args, **kwargs):
-        raise Refused("a CuPy array is converted to a NumPy array without being asked: use .get()")
+        raise Refused("a CuPy array is implicitly converted to a NumPy array: use .get()")
 
     def __array_ufunc__(self, ufunc, method, *args, **kwargs):
         if method == "__call__" and not kwargs and isinstance(args[0], np.generic):        # np.float32(2) * array
@@ -474,7 +474,7 @@ class ndarray:
 
     def _number(self, kind):
         if self.ndim and kind is not bool:
-            raise Refused(f"{kind.__name__}() of a CuPy array of shape {self.shape}: only one of no axes is a number")
+            raise Refused(f"{kind.__name__}() of a CuPy array of shape {self.shape}: only a 0-d array is a number")
         return kind(self.get())
 
     __float__ = lambda self: self._number(float)
@@ -499,7 +499,7 @@ class ndarray:
 
 
 def whole(key):
-    """An index that gives an array even where NumPy's would give a number."""
+    """An index that returns an array where NumPy's would return a number."""
     key = key if isinstance(key, tuple) else (key,)
     return key if any(k is Ellipsis for k in key) else (*key, Ellipsis)
 
@@ -539,7 +539,7 @@ class MemoryPointer:
             if pointer.ptr < pointer.mem.start or pointer.ptr + size > pointer.mem.start + pointer.mem.nbytes:
                 raise Refused(f"a copy of {size} bytes runs past the end of its memory of {pointer.mem.nbytes}")
             if not pointer._array._held.flags.c_contiguous:
-                raise Refused("a copy of memory takes bytes in order, but the array is a view with strides: make it "
+                raise Refused("a memory copy needs contiguous bytes, but the array is a view with strides: make it "
                               "contiguous first")
         work((gpu.stream if stream is None else stream)._here(), [src.mem], [self.mem], any_device=True)
         if src.device_id != self.device_id:
@@ -561,7 +561,7 @@ def pinned_block(array):
 
 
 def empty_pinned(shape, dtype=float, order="C"):
-    """The same as a NumPy array."""
+    """Pinned memory as a NumPy array."""
     size = int(np.prod(shape))
     return alloc_pinned_memory(size * np.dtype(dtype).itemsize).view(dtype)[:size].reshape(shape, order=order)
 
@@ -569,7 +569,7 @@ def empty_pinned(shape, dtype=float, order="C"):
 # The modules ---------------------------------------------------------------------------------------------------------
 
 class Space(types.ModuleType):
-    """A module with what is given, and otherwise with CuPy's names only."""
+    """A module with the given attributes; other names must be CuPy's."""
 
     def __init__(self, path, **given):
         super().__init__(path)
@@ -587,7 +587,7 @@ class Space(types.ModuleType):
         return function(path, name, of_numpy)
 
 
-# Functions that look at arrays and do no work, and those that write into their first argument:
+# Functions that only inspect arrays, and functions that write into their first argument:
 ABOUT = {"shape", "ndim", "size", "isscalar", "result_type", "can_cast", "promote_types", "may_share_memory",
          "shares_memory"}
 INTO_FIRST = {"copyto", "put", "put_along_axis", "fill_diagonal"}
@@ -610,7 +610,7 @@ def function(path, name, of_numpy):
 
 
 def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
-    """From the host, by a copy to the current device, or from an array of the device."""
+    """Copy from the host to the current device, or from an array of the device."""
     if isinstance(obj, ndarray) or isinstance(obj, (list, tuple)) and any(isinstance(item, ndarray) for item in obj):
         return launch(lambda a: np.array(a, dtype, copy=True if copy else None, order=order, ndmin=ndmin), (obj,))
     held = np.array(obj, dtype, order=order, ndmin=ndmin)
@@ -621,7 +621,7 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
 
 def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     if isinstance(a, ndarray) and a._memory.device != gpu.current:
-        raise Refused(f"cupy.asarray copies an array of device {a._memory.device} to device {gpu.current} unasked")
+        raise Refused(f"cupy.asarray copies an array of device {a._memory.device} to device {gpu.current} implicitly")
     return array(a, dtype, bool(copy), order or "K")
 
 
@@ -696,12 +696,12 @@ class RawKernel:
                 (reads if const else writes).append(array._memory)
         for array in arrays:
             if not array._held.flags.c_contiguous:
-                raise Refused(f"kernel {self.name} is given a view with strides {array.strides}, which it does not see")
+                raise Refused(f"kernel {self.name} gets a view with strides {array.strides}, which it does not see")
         work((gpu.stream if stream is None else stream)._here(), reads, writes)
         try:            # CuPy converts a Python number to int64 or float64
             self.launch(grid, block, [a._held if isinstance(a, ndarray) else np.asarray(a)[()] for a in args])
         except TypeError as error:
-            raise Refused(f"{error}: CUDA would read other numbers without a word") from None
+            raise Refused(f"{error}: CUDA would silently read other numbers") from None
 
 
 runtime = Space("cupy.cuda.runtime", CUDARuntimeError=CUDARuntimeError, getDeviceCount=device_count,
@@ -727,7 +727,7 @@ gpu = None      # the Machine
 
 @contextlib.contextmanager
 def install(devices=2, memory=8 << 30, peer=False):
-    """Be CuPy until the end of the `with`, on a machine of some devices with `memory` bytes each. → the Machine."""
+    """Replace CuPy until the end of the `with`, on a machine with `devices` of `memory` bytes each → the Machine."""
     global gpu
     kept, gpu_kept = {name: sys.modules.get(name) for name in MODULES}, gpu
     gpu = Machine(devices, memory, peer)

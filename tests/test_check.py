@@ -1,4 +1,4 @@
-"""check_layer finds planted faults, and says where."""
+"""check_layer finds planted faults and reports where."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from nn import Linear, check_layer
 
 
 class Faulty(Linear):
-    """A Linear layer whose backward pass goes through `spoil`."""
+    """A Linear layer; `spoil` changes its backward results."""
 
     def __init__(self, spoil):
         super().__init__(3, 2)

@@ -1,4 +1,4 @@
-"""data.py: what it reads, what it refuses and in which words, and the arithmetic of views and batches."""
+"""data.py: what it reads, what it refuses and its messages, and the arithmetic of views and batches."""
 
 import errno
 import gzip
@@ -44,13 +44,13 @@ def test_mean_image_is_exact():
 
 
 def test_mean_image_does_not_sum_in_float32():
-    images = np.full((70_001, 2, 2, 1), 255, np.uint8)      # the sum, 17,850,255, is no float32
+    images = np.full((70_001, 2, 2, 1), 255, np.uint8)      # the sum, 17,850,255, is not a float32
     images[0] = 254
     assert np.all(data.mean_image(images) == np.float32((70_000 * 255 + 254) / 70_001))
 
 
 def test_views_are_all_the_crops_and_mirrors_there_are():
-    """28 to 24: 4 × 4 places, mirrored or not, 32 different views; every one comes up, and nothing else does."""
+    """28 to 24: 4 × 4 positions, mirrored or not, give 32 different views; all of them occur, and no others."""
     image = noise(28, 28, 1)
     images, zero = np.repeat(image[None], 2000, axis=0), np.zeros((28, 28, 1), np.float32)
     views = data.random_views(images, np.arange(2000), 24, zero, seed=1, epoch=0)
@@ -92,7 +92,7 @@ def test_height_and_width_have_their_own_room():
 
 @pytest.mark.parametrize("epoch", range(3))
 def test_mean_is_cut_where_the_image_is(epoch):
-    """Images that are the mean itself leave exactly nothing, whatever the crop and mirror."""
+    """Images equal to the mean give exactly zero, for every crop and mirror."""
     image = noise(28, 28, 3)
     images, mean = np.repeat(image[None], 60, axis=0), image.astype(np.float32)
     assert not data.random_views(images, np.arange(60), 24, mean, 0, epoch).any()
@@ -100,7 +100,7 @@ def test_mean_is_cut_where_the_image_is(epoch):
 
 
 def test_mirror_swaps_left_and_right():
-    """An image that only grows to the right comes out growing or falling along each row, the same in every row."""
+    """If values grow to the right, a view's values grow or fall along each row, the same in every row."""
     images = np.broadcast_to(np.arange(28, dtype=np.uint8)[:, None], (100, 28, 28, 1))
     views = data.random_views(images, np.arange(100), 24, np.zeros((28, 28, 1), np.float32), 0, 0)
     steps = np.diff(views[..., 0], axis=2)
@@ -266,7 +266,7 @@ def test_damaged_npz(tmp_path, arrays):
 
 
 def test_npz_of_something_else(tmp_path):
-    """numpy hands out a member that is no array as bytes."""
+    """NumPy returns a member that is not an array as bytes."""
     with zipfile.ZipFile(tmp_path / "some.npz", "w") as archive:
         for key in "x_train", "y_train", "x_test", "y_test":
             archive.writestr(f"{key}.npy", b"no array at all")
@@ -284,7 +284,7 @@ def test_held_out_images_are_a_fixed_share_of_each_class_and_nothing_is_lost(tmp
     found = data.load(path, holdout=0.2)
     train, validation = (split.images.ravel() for split in (found.train, found.validation))
     assert np.bincount(found.validation.labels).tolist() == [20, 10, 6, 1]
-    assert sorted([*train, *validation]) == list(range(187))                # disjoint, and all there
+    assert sorted([*train, *validation]) == list(range(187))                # disjoint and complete
     for split in found.train, found.validation:
         np.testing.assert_array_equal(split.labels, labels[split.images.ravel()])
     again, other = data.load(path, holdout=0.2), data.load(path, holdout=0.2, seed=1)
@@ -334,7 +334,7 @@ def test_sources_that_are_not_there(tmp_path):
 
 def test_embedded_fashion_mnist(monkeypatch, tmp_path):
     monkeypatch.setattr(array_sources, "FASHION_MNIST", tmp_path)
-    monkeypatch.chdir(tmp_path)                             # found beside data.py, not where one happens to stand
+    monkeypatch.chdir(tmp_path)                             # found beside data.py, not in the current folder
     found = data.load()
     assert found.name == "Fashion-MNIST, embedded 10,000 images"
     assert [split.images.shape for split in found[1:4]] == [(n, 28, 28, 1) for n in (9000, 1000, 2000)]
@@ -361,14 +361,14 @@ def test_fashion_mnist_of_the_system(monkeypatch, tmp_path):
         (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(damaged)
         with pytest.raises(DataError, match="not a readable gzipped idx file"):
             data.load()
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()       # an incomplete set is none
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()       # an incomplete set is ignored
     assert "embedded" in data.load().name
 
 
 # ---------------------------------------------------------------- CIFAR-10
 
 def cifar_records(count, seed):
-    """Labels 0, 1, … 9, 0, … and images whose planes are told apart by their first pixels (seed, 100, 200)."""
+    """Labels 0, 1, … 9, 0, … and images whose planes differ in their first pixels (seed, 100, 200)."""
     records = noise(count, 3073, seed=seed)
     records[:, 0] = np.arange(count) % 10
     records[:, [1, 1025, 2049]] = seed, 100, 200
@@ -420,7 +420,7 @@ def test_pickled_cifar10_is_refused(tmp_path):
 
 
 def archive_of(path, members):
-    """A .tar.gz of (name, bytes), or (name, what it links to) where that is a str."""
+    """A .tar.gz of (name, bytes), or (name, the link's target) if that is a str."""
     with tarfile.open(path, "w:gz") as tar:
         for name, content in members:
             member = tarfile.TarInfo(name)
@@ -435,7 +435,7 @@ def archive_of(path, members):
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
-    """Makes an archive of members and has data.py accept its md5; the data goes to tmp_path/datasets."""
+    """Makes an archive of members whose md5 data.py accepts; the data goes to tmp_path/datasets."""
     monkeypatch.setattr(array_sources, "DATASETS", tmp_path / "datasets")
 
     def make(members):
@@ -458,7 +458,7 @@ def test_download_from_a_file(archive, tmp_path, capsys):
     path.unlink()
     data.main(["download", "cifar10"])
     assert "already complete" in capsys.readouterr().out
-    (folder / "test_batch.bin").unlink()                    # an incomplete folder is made whole
+    (folder / "test_batch.bin").unlink()                    # an incomplete folder is completed
     data.main(["download", "cifar10", "--from", str(archive(WHOLE))])
     assert (folder / "test_batch.bin").read_bytes() == CIFAR["test_batch.bin"]
 
@@ -470,7 +470,7 @@ def test_download_over_a_url(archive, tmp_path, monkeypatch):
 
 
 def test_hostile_archive(archive, tmp_path):
-    """Links and paths that lead out of the folder are left alone, and don't pass for the files they name."""
+    """Links and paths out of the folder are ignored, and do not count as the files they name."""
     secret = tmp_path / "secret"
     secret.write_text("private")
     path = archive([("cifar-10-batches-bin/data_batch_1.bin", str(secret)), ("/tmp/absolute.bin", b"x"),
@@ -520,7 +520,7 @@ def photograph(path, size=(20, 16), mode="RGB", **options):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Classes b and a, of ten and five plain images, and one image each to test."""
+    """Classes b and a with ten and five plain images, and one test image each."""
     for i in range(10):
         photograph(tmp_path / "train" / "b" / f"{i}.png")
     for i in range(5):
@@ -543,7 +543,7 @@ def test_folder(folder):
 
 
 def test_odd_files_are_read(folder):
-    """Whatever Pillow reads becomes RGB, whatever its shape and name."""
+    """Any image that Pillow reads becomes RGB, for any shape and name."""
     odd = folder / "val" / "a"
     (odd / "0.jpg").unlink()
     photograph(odd / "cmyk.jpg", mode="CMYK")
@@ -627,14 +627,14 @@ def test_a_folder_too_large_is_not_decoded(folder, monkeypatch):
 # ---------------------------------------------------------------- preparation
 
 def test_scale_one_only_cuts():
-    """Short side as wanted already: the central square, not a pixel changed, though 65 - 64 is odd."""
+    """If the short side already fits: exactly the central square, although 65 - 64 is odd."""
     for shape, cut in ((64, 65, 3), np.s_[:, 0:64]), ((64, 101, 3), np.s_[:, 18:82]), ((90, 64, 3), np.s_[13:77]):
         pixels = noise(*shape)
         np.testing.assert_array_equal(data.prepare(Image.fromarray(pixels), 64, 3), pixels[cut])
 
 
 def test_cut_and_scale_is_scale_and_cut():
-    """§ 2 scales the short side, then cuts the centre; a smooth image shows that the one call does the same."""
+    """§ 2 scales the short side, then cuts the centre; a smooth image shows that one call gives the same."""
     y, x = np.mgrid[0:150, 0:200]
     image = Image.fromarray(np.stack([x, y, (x + y) // 2], axis=2).astype(np.uint8))
     for size in 60, 225:
@@ -652,7 +652,7 @@ def test_shrinking_averages():
 
 @pytest.mark.parametrize("orientation", [1, 2, 3, 6, 8])
 def test_exif_orientation_is_ignored(tmp_path, orientation):
-    """The white corner of the stored pixels stays where it is stored."""
+    """The white corner of the stored pixels keeps its position."""
     pixels = np.zeros((32, 32, 3), np.uint8)
     pixels[:16, :16] = 255
     exif = Image.Exif()

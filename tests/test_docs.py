@@ -1,4 +1,4 @@
-"""docs/architecture.md names files and functions that exist, and says truly who imports whom."""
+"""docs/architecture.md names existing files and functions, and describes the imports correctly."""
 
 import ast
 import re

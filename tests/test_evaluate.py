@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a data set of two classes and two runs on it, two epochs each, as train.py leaves them."""
+    """A folder with a data set of three classes and two runs on it, two epochs each, as train.py leaves them."""
     folder = tmp_path_factory.mktemp("evaluate")
     rng = np.random.default_rng(0)
     labels = np.arange(300) % 3
@@ -370,7 +370,7 @@ def test_help_and_no_arguments(capsys):
 # The ablations -------------------------------------------------------------------------------------------------------
 
 def test_the_ablation_runner(tmp_path):
-    """Two seeds of two nets; a second call finds them there; more seeds add to them; other settings are refused."""
+    """Two seeds of two nets; a second call reuses them; other settings are refused."""
     command = [sys.executable, ROOT / "benchmarks" / "ablations.py", "--fast", "--only", "lrn", "--out", "here", "--seeds"]
     done = subprocess.run([*command, "2"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,5 @@
-"""Fast forms on the CPU give what the plain layers give, one by one and in a whole net. (The forms for CUDA: the same test
-in test_kernels.py, with kernels compiled for the CPU.)"""
+"""Fast forms on the CPU return the plain layers' results, one by one and in a whole net. (test_kernels.py has the same
+test of the forms for CUDA, with kernels compiled for the CPU.)"""
 
 import copy
 
@@ -16,7 +16,7 @@ from nn.fast.winograd import Grid, WinogradConv2d, fold_kernels
 from nn.run.device import Device
 from nn.run.workers import Workers
 
-LARGER = {      # products that are shared out to threads, and a map of several rows
+LARGER = {      # products that threads share, and a map of several rows
     "larger linear": (Linear(600, 301), (97, 600)),
     "larger conv, stride 4, padding after": (Conv2d(3, 5, 11, stride=4, padding=(0, 3)), (2, 24, 29, 3)),
     "larger conv, 3 groups": (Conv2d(6, 9, 3, padding=(2, 1), groups=3), (3, 9, 13, 6))}
@@ -31,7 +31,7 @@ def forms():
 @pytest.mark.parametrize("layer, shape, draw", LAYERS)
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-13), (np.float32, 1e-5)])
 def test_the_form_is_its_plain_layer(layer, shape, draw, dtype, tolerance, forms):
-    """Output and every gradient; a first layer's missing gradient, too. What differs is the order of sums."""
+    """Output and every gradient; a first layer's missing gradient, too. Only the order of summation differs."""
     x, plain = spaced(*shape, dtype=dtype), filled(layer, dtype)
     dy = gradient_for(plain, x)
     found, wanted = results(forms.form(plain), x, dy, **draw), results(plain, x, dy, **draw)
@@ -51,14 +51,14 @@ def test_gradients(layer, shape, forms):
 
 
 def test_a_form_shares_its_layers_parameters(forms):
-    """Also after they are replaced, as a network does when it puts them on its device."""
+    """Also after replacement, as when a network puts them on its device."""
     plain = Linear(3, 2)
     fast = forms.form(plain)
     plain.params["W"] = np.ones((3, 2))
     assert fast.params is plain.params and (fast.forward(np.ones((1, 3)))[0] == 3).all()
     plain.params = {"W": np.zeros((3, 2)), "b": np.ones(2)}
     assert fast.params is plain.params and type(fast) is not type(plain) is Linear
-    assert vars(plain).keys() == vars(Linear(3, 2)).keys()              # and the form leaves nothing behind in it
+    assert vars(plain).keys() == vars(Linear(3, 2)).keys()              # the form adds no attribute to it
 
 
 def test_one_place_chooses():
@@ -84,7 +84,7 @@ def test_the_textbook_learns_the_same(make, options):
         sgd, own = SGD(net), []
         for step in range(5):
             loss, gradients = net.loss_and_gradients(images, labels, step)
-            sgd.step(gradients, 1e-4)           # at 1e-3 Figure1Net's loss rises to 10, and rounding to 1e-5
+            sgd.step(gradients, 1e-4)           # at 1e-3 Figure1Net's loss rises to 10, rounding errors to 1e-5
             own.append(float(loss))
         losses.append(own)
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
@@ -95,7 +95,7 @@ def test_the_textbook_learns_the_same(make, options):
 
 
 def test_the_textbook_runs_in_the_calling_thread(monkeypatch):
-    """So that a debugger can step through it."""
+    """A debugger can then step through it."""
     net = SmallAlexNet(4, (31, 27, 3), plain=True, threads=2)
     monkeypatch.setattr(net.workers, "map", None)
     monkeypatch.setattr(net.workers, "product", None)

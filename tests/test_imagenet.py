@@ -46,7 +46,7 @@ def put(path, content):
 
 
 def tar_of(members):
-    """Bytes of a tar of (name, content); a str content that begins with -> is a link."""
+    """Bytes of a tar of (name, content); a str content that begins with -> is a symbolic link, with => a hard one."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
         for name, content in members:

@@ -391,8 +391,8 @@ def test_the_sanitizer_sees_an_access_one_beyond(array):
 @pytest.mark.parametrize("real", ["float", "double"])
 @pytest.mark.parametrize("arch", [70, 75, 80, 86, 89, 90])
 def test_compiles_for(arch, real):
-    """Volta to Hopper: without a warning of ours, spills or a stack; few enough registers for full occupancy of half
-    an SM at least (64 of 65,536 registers / 1024 threads)."""
+    """Volta to Hopper: no spills, no stack, and few enough registers for full occupancy of at least half an SM (64 of
+    65,536 registers / 1024 threads)."""
     try:
         used = nvrtc.compile_for(nn.fast.kernels.SOURCE, arch, real)
     except LookupError as reason:

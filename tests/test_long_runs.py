@@ -60,7 +60,7 @@ def test_a_course_that_bursts_ends_and_has_not_arrived():
 
 
 def test_figure1_as_a_command(tmp_path):
-    """A second call makes nothing again; a seed more is added; nonsense is a sentence."""
+    """A second call repeats nothing; invalid options end in one sentence."""
     command = [sys.executable, ROOT / "benchmarks" / "figure1.py", "--fast", "--jobs", "1", "--out", "figure.csv"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "relu: soonest at 10% with ε = 0.01" in done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""Colour noise, means, the erased block, and batches made ahead: what § 4.1 adds to crops and mirrors."""
+"""Colour noise (§ 4.1), means (§ 2), the erased block, and batches made ahead."""
 
 import json
 import subprocess
@@ -271,7 +271,7 @@ def test_pictures(tmp_path, folder):
 
 
 def test_training_from_prepared_shards_resumes_to_the_same_bits(tmp_path, folder):
-    """From outside, with all the noise there is: stopped in the middle of an epoch or not, with one worker or three."""
+    """train.py with every augmentation, stopped after an epoch and resumed with another number of workers."""
     data.main(["prepare", str(folder), str(tmp_path / "prepared"), "--size", "32", "--workers", "1"])
 
     def train(*arguments):

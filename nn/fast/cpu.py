@@ -1,4 +1,4 @@
-"""Fast forms on the CPU. They keep their working set in the processor's cache, and share large work out to threads."""
+"""Fast forms on the CPU. They keep their working set in the processor's cache, and split large work between threads."""
 
 
 from nn.conv import Conv2d
@@ -8,7 +8,7 @@ from nn.fast.winograd import WinogradConv2d
 from nn.linear import Linear
 
 FEW = 2             # images: with fewer, Winograd's algorithm takes longer to transform its kernels than it saves
-BLOCK = 1 << 16     # floats: the passes of one update over a block find it in the processor's cache
+BLOCK = 1 << 16     # floats: a block stays in the processor's cache during the passes of one update
 
 
 class CpuForms(PlainForms):
@@ -59,7 +59,7 @@ def update_blocks(blocks):
 
 
 def shared_linear(workers):
-    """A class like Linear, whose products are shared out to the threads of `workers`, by columns."""
+    """A Linear whose products are split by columns between the threads of `workers`."""
 
     class SharedLinear(Linear):
         def forward(self, x, train=True):

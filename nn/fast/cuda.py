@@ -62,7 +62,7 @@ class CudaConv2d(Conv2d):
 
 
 def most_columns(layer, shape):
-    """The numbers in one image's columns, forward or backward, at most; 0 for other layers. x of `shape` (H, W, C)."""
+    """The largest size of one image's columns, forward or backward, for x of `shape` (H, W, C); 0 for other layers."""
     if not isinstance(layer, Conv2d):
         return 0
     P, Q, K = layer.output_shape(shape)
@@ -89,13 +89,13 @@ def unrolled(cuda, x, R, S, P, Q, stride, before, groups, dilate=1):
 
 
 def correlate(cuda, x, W, P, Q, stride, before, groups, dilate=1):
-    """x (N, H, W, C) with kernels W (R, S, C/G, K): y (N, P, Q, K). dilate − 1 zeros lie between the pixels of x."""
+    """x (N, H, W, C) with kernels W (R, S, C/G, K): y (N, P, Q, K). dilate − 1 zeros are between the pixels of x."""
     xp, (R, S, _, K) = array_module(x), W.shape
     y, k = xp.empty((len(x), P, Q, K), x.dtype), K // groups
     for images, g, columns in unrolled(cuda, x, R, S, P, Q, stride, before, groups, dilate):
         own = slice(g * k, (g + 1) * k)
         xp.matmul(columns, W[..., own].reshape(-1, k), out=y[images].reshape(-1, K)[:, own])
-        del columns                                             # its memory serves for the next
+        del columns                                             # the next columns reuse its memory
     return y
 
 

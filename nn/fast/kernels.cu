@@ -1,15 +1,14 @@
-// The layers' work on a GPU, where array operations would go through memory many times: the plain forms in nn/*.py are
-// the reference, and these give the same.
+// The layers on a GPU, where array operations would pass over memory many times. The plain forms in nn/*.py are the
+// reference; these give the same results.
 //
-// One thread works out one number (or one column of a kernel's numbers, im2col); neighbouring threads have neighbouring
-// channels, so that what a warp reads and writes lies side by side. No thread needs another's result: there is no
-// shared memory, no atomic addition, and so the same input gives the same bits. `count` is the number of threads that
-// have something to do. Letters as in nn/__init__.py; maps lie (N, H, W, C). An image has fewer than 2^31 numbers, a
-// batch may have more: `long long`. (Their divisions take the short way where both numbers are small: the compiler
-// asks.)
+// One thread computes one number (or one column of a kernel's numbers, im2col). Neighbouring threads have neighbouring
+// channels, so a warp reads and writes contiguous memory. No thread needs another's result: there is no shared memory
+// and no atomic addition, so the same input gives the same bits. `count` is the number of threads that have work.
+// Letters as in nn/__init__.py; maps are (N, H, W, C). An image has fewer than 2^31 numbers, a batch may have more:
+// `long long`. (The compiler emits a 32-bit division where both operands fit.)
 //
-// "Must move" is what any program would have to read and write at least once, "moves" what comes from memory and goes
-// there when caches keep what neighbours share. In bytes, for float32; double takes twice as much, but for masks.
+// "Must move": what any program reads and writes at least once. "Moves": what is read from and written to memory if
+// caches keep what neighbours share. In bytes, for float32; double takes twice as much, except for masks.
 
 #ifndef real
 #define real float
@@ -20,8 +19,7 @@ __device__ long long thread() { return (long long)blockIdx.x * blockDim.x + thre
 
 // Convolution (§ 3.5) ------------------------------------------------------------------------------------------------
 
-// Where `at`, counted on a map with dilate − 1 zeros between its pixels, finds its pixel: −1 if it is such a zero or
-// outside.
+// The pixel at position `at` of a map with dilate − 1 zeros between its pixels: −1 if it is such a zero or outside.
 __device__ int pixel(int at, int dilate, int length) {
     if (at < 0) return -1;
     if (dilate > 1) {
@@ -35,11 +33,11 @@ __device__ int pixel(int at, int dilate, int length) {
 // what a kernel sees at each position, in the order of its own numbers. C channels of `channels`, from `first` on: a
 // group's. With x = ∂y, stride 1 and dilate = the layer's stride this serves the input's gradient.
 //
-// count = N·P·Q·S·C: a thread goes down the R rows of the kernel, and divides for its place once, not R times.
+// count = N·P·Q·S·C: a thread loops over the kernel's R rows and divides for its position once, not R times.
 //
 // Must move: 4 read per number of x's C channels, 4 written per number of the columns. Moves that; a pixel is read
-// R·S / stride² times, all but the first time from a cache. (A product that unrolls as it goes needs no columns in
-// memory. They cost 8 bytes a number, written and read again, and leave the product to cuBLAS.)
+// R·S / stride² times, all but the first time from a cache. (A product that unrolls on the fly needs no columns in
+// memory. They cost 8 bytes a number, written and read again, but cuBLAS computes the product.)
 extern "C" __global__ void im2col(const real *x, real *columns, long long count, int H, int W, int channels, int first,
                                   int C, int P, int Q, int R, int S, int stride, int before, int dilate) {
     long long i = thread();
@@ -64,8 +62,8 @@ __device__ real power(real d, real beta) {      // for the paper's β = 3/4 by t
     return half * sqrt(half);
 }
 
-// y_i = x_i / d_i^β,   d_i = k + α Σ_{j ∈ window of i} x_j²,   window: i − half … i + half, as far as it exists.
-// C is the channels of one group: groups lie side by side like pixels do.
+// y_i = x_i / d_i^β,   d_i = k + α Σ_{j ∈ window of i} x_j²,   window: i − half … i + half, where it exists.
+// C is the channels of one group: groups are adjacent, like pixels.
 //
 // Must move, per number: 4 read (x), 8 written (y, d; without `keep`, at test time, y alone: 4). Moves that.
 extern "C" __global__ void lrn_forward(const real *x, real *y, real *d, long long count, int C, int half, real alpha,
@@ -98,7 +96,7 @@ extern "C" __global__ void lrn_backward(const real *dy, const real *x, const rea
 // Overlapping max pooling (§ 3.4) ------------------------------------------------------------------------------------
 
 // y = the largest value of each window, winner = its place there, r · size + s: of equal values the first. A NaN
-// anywhere in the window comes out, as it does from np.maximum.
+// anywhere in the window is the result, as in np.maximum.
 //
 // Must move: 4 read per pixel; 5 written per window (y, winner; without `keep` 4). Moves that; a pixel is read once for
 // each window over it, at most ⌈size / stride⌉² times, all but the first time from a cache.
@@ -121,8 +119,8 @@ extern "C" __global__ void max_pool_forward(const real *x, real *y, unsigned cha
     if (keep) winner[i] = place;
 }
 
-// ∂x = Σ ∂y over the windows that the pixel has won: each pixel asks the windows over it, so that nothing is added by
-// two threads. In the order of the plain form (rising places, so falling p and q): to the same bits.
+// ∂x = Σ ∂y over the windows that the pixel has won. One thread per pixel reads the windows over it, so no two threads
+// add to one number. In the order of the plain form (rising places, so falling p and q): the same bits.
 //
 // Must move: 5 read per window (∂y, winner), 4 written per pixel. Moves that; a window is read by each pixel under it,
 // size² times, all but the first time from a cache.
@@ -144,10 +142,10 @@ extern "C" __global__ void max_pool_backward(const real *dy, const unsigned char
 
 // Dropout (§ 4.2) ----------------------------------------------------------------------------------------------------
 
-// Number `index` of the 32-bit numbers that np.random.Philox(key) draws. Philox4x64-10 (Salmon et al. 2011) stirs a
-// counter of four 64-bit words, with a key of two, ten times over; the result is four words, eight of our numbers.
+// Number `index` of the 32-bit numbers that np.random.Philox(key) draws. Philox4x64-10 (Salmon et al. 2011) mixes a
+// counter of four 64-bit words, with a key of two, in ten rounds; the result is four words, eight of our numbers.
 __device__ unsigned int philox(unsigned long long index, unsigned long long key0, unsigned long long key1) {
-    unsigned long long a = index / 8 + 1, b = 0, c = 0, d = 0;              // NumPy counts up before it draws
+    unsigned long long a = index / 8 + 1, b = 0, c = 0, d = 0;              // NumPy increments before it draws
     for (int round = 0; round < 10; round++) {
         unsigned long long a_high = __umul64hi(a, 0xD2E7470EE14C6C93ULL), a_low = a * 0xD2E7470EE14C6C93ULL;
         unsigned long long c_high = __umul64hi(c, 0xCA5A826395121157ULL), c_low = c * 0xCA5A826395121157ULL;
@@ -166,8 +164,8 @@ __device__ unsigned int philox(unsigned long long index, unsigned long long key0
 // y = x · factor where the neuron's random number reaches `threshold` (rate · 2^32), else 0. x is (N, F), the columns
 // from `first` on of a layer that has `all` in all its towers; the layer's random numbers are counted row by row.
 //
-// Must move, per neuron: 4 read, 5 written (y, mask). Moves that. (Eight neighbours work out the same four words: the
-// layers are small, and sharing them would make towers' edges a nuisance.)
+// Must move, per neuron: 4 read, 5 written (y, mask). Moves that. (Eight neighbours compute the same four words: the
+// layers are small, and sharing words would complicate the towers' edges.)
 extern "C" __global__ void dropout(const real *x, real *y, bool *mask, long long count, int F, int first, int all,
                                    unsigned long long key0, unsigned long long key1, unsigned int threshold,
                                    real factor) {

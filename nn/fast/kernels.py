@@ -1,4 +1,4 @@
-"""The kernels of nn/fast/kernels.cu as functions of arrays. A layer asks for them with
+"""The kernels of nn/fast/kernels.cu as functions of arrays. A layer gets them with
 
     cuda = fused(x)
     if cuda: …                  # one pass through memory instead of many
@@ -16,7 +16,7 @@ import numpy as np
 from nn.arrays import array_module
 
 SOURCE = Path(__file__).with_name("kernels.cu")
-BLOCK = 256             # threads in a block: any multiple of 32 does, no kernel shares anything within one
+BLOCK = 256             # threads in a block: any multiple of 32 works, its threads share nothing
 
 
 def fused(x):
@@ -32,7 +32,7 @@ def fused(x):
 def compiled(xp, real):
     try:
         return Kernels(xp, real)
-    except Exception as error:                      # whatever a compiler or the lack of one may raise
+    except Exception as error:                      # anything that a compiler or its absence raises
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         warnings.warn(f"nn/fast/kernels.cu cannot be compiled ({reason}): going on with plain array operations, "
                       "which are slower; check that CuPy and the CUDA toolkit fit each other", RuntimeWarning,
@@ -50,7 +50,7 @@ class Kernels:
         self.xp, self.real = xp, real
         name = {np.float32: "float", np.float64: "double"}[real]
         self.module = xp.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=(f"-Dreal={name}",))
-        self.module.compile()                       # now, and not at the first launch, so that `compiled` hears of it
+        self.module.compile()                       # now, not at the first launch, so that `compiled` catches errors
 
     def launch(self, name, count, arrays, *numbers):
         """Run kernel `name` with one thread for each of `count` numbers. A kernel's arguments are the arrays, count,
@@ -66,7 +66,7 @@ class Kernels:
 
     def im2col(self, x, first, C, R, S, P, Q, stride, before, dilate=1):
         """x (N, H, W, channels) → columns (N·P·Q, R·S·C): what an R×S kernel sees of the C channels from `first` on,
-        at each of P×Q positions. `before` zeros on the top and left and as many as it takes on the bottom and right;
+        at each of P×Q positions. `before` zeros on the top and left and as many as needed on the bottom and right;
         dilate − 1 zeros between the pixels."""
         N, H, W, channels = x.shape
         columns = self.xp.empty((N * P * Q, R * S * C), self.real)
@@ -75,10 +75,10 @@ class Kernels:
         return columns
 
     def lrn_forward(self, x, size, alpha, beta, k, groups, keep):
-        """→ y, d as in nn/lrn.py; d is None unless it is to be kept."""
+        """→ y, d as in nn/lrn.py; d is None without `keep`."""
         x = self.xp.ascontiguousarray(x)
         y = self.xp.empty(x.shape, self.real)
-        d = self.xp.empty(x.shape, self.real) if keep else y                        # y: a pointer that is not used
+        d = self.xp.empty(x.shape, self.real) if keep else y                        # y: an unused pointer
         self.launch("lrn_forward", x.size, (x, y, d), x.shape[3] // groups, size // 2, float(alpha), float(beta),
                     float(k), int(keep))
         return y, (d if keep else None)
@@ -91,7 +91,7 @@ class Kernels:
         return dx
 
     def max_pool_forward(self, x, P, Q, size, stride, keep):
-        """x (N, H, W, C) → y (N, P, Q, C), winner (uint8, the same shape; None unless it is to be kept)."""
+        """x (N, H, W, C) → y (N, P, Q, C), winner (uint8, the same shape; None without `keep`)."""
         N, H, W, C = x.shape
         y = self.xp.empty((N, P, Q, C), self.real)
         winner = self.xp.empty(y.shape if keep else 0, np.uint8)

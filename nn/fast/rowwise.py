@@ -8,9 +8,9 @@ from nn.conv import Conv2d
 class RowwiseConv2d(Conv2d):
     """Conv2d that unrolls a map along its rows only, where the stride is 1.
 
-    Inside, maps lie rows first, (H, N, W, C). Then the rows that one row of a kernel sweeps over, r … r + P, are one
-    block of memory whatever N is, and serve as a matrix without a copy. That copies R times fewer numbers than the
-    whole unrolling. (Measured for conv2's input gradient: 1.73 instead of 2.08 ms an image; the bare product 1.62.)
+    Inside, maps have their rows first, (H, N, W, C). Then the rows that one row of a kernel sees, r … r + P, are one
+    block of memory for any N, and are a matrix without a copy. That copies R times fewer numbers than unrolling all.
+    (Measured for conv2's input gradient: 1.73 instead of 2.08 ms an image; the bare product 1.62.)
 
     ∂x is again a correlation: of ∂y, spread out by the stride, with the kernels turned by 180° and C and K exchanged.
     """
@@ -66,9 +66,8 @@ def im2col(x, R, S, stride):
 
         Σ columns @ W[kernel rows].reshape(-1, K)
 
-    is the convolution. For stride 1 the map is unrolled along its rows only, and kernel row r finds its matrix in
-    rows r … r + P of that: R times less to copy than the whole unrolling. (Measured for conv2's input gradient: 1.73
-    instead of 2.08 ms an image, the bare product taking 1.62.) Larger strides unroll all R rows into one matrix.
+    is the convolution. For stride 1 the map is unrolled along its rows only, and the matrix of kernel row r is rows
+    r … r + P of that. Larger strides unroll all R rows into one matrix.
     """
     H, N, W, C = x.shape
     P, Q = (H - R) // stride + 1, (W - S) // stride + 1

@@ -81,7 +81,7 @@ class WinogradConv2d(RowwiseConv2d):
         for seen, own in grid.groups:
             np.matmul(V[..., seen].transpose(0, 2, 1), dM[..., own], out=dU[..., own])
         if not self.first:
-            dV, dx = V, np.empty_like(x)                        # V is not needed any more: its memory is
+            dV, dx = V, np.empty_like(x)                        # dV reuses V's memory: V is not needed any more
             for seen, own in grid.groups:
                 np.matmul(dM[..., own], U[..., own].transpose(0, 2, 1), out=dV[..., seen])
             for images, rows in grid.blocks():
@@ -92,7 +92,7 @@ class WinogradConv2d(RowwiseConv2d):
 
 
 class Grid:
-    """How the tiles of a layer cover the maps x (N, H, W, C)."""
+    """The layout of a layer's tiles on the maps x (N, H, W, C)."""
 
     def __init__(self, layer, x):
         P, Q, self.kernels = layer.output_shape(x.shape[1:])

@@ -38,7 +38,7 @@ class Profile:
         stages = [str(stage) for stage in network.stages]
         rows = [(stage, "forward") for stage in stages] + [(stage, "backward") for stage in reversed(stages)]
         if not network.on_cpu:
-            rows.append(("SGD", "update"))          # on the CPU, threads share out both towers' parameters
+            rows.append(("SGD", "update"))          # on the CPU, threads share both towers' parameters
         line = "{:26}" + "{:>16}" * len(towers)
         text = [line.format(f"ms a step, of {steps}", *(f"tower {t}, {network.devices[t].name}" for t in towers))]
         sums = [0.0 for _ in towers]

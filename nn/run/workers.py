@@ -54,7 +54,7 @@ class Workers:
         return list(self._pool.map(function, items))
 
     def product(self, a, b):
-        """a @ b for matrices, the columns of b shared out. (Not for use inside `map`.)"""
+        """a @ b for matrices, the columns of b split between threads. (Not for use inside `map`.)"""
         out = np.empty((a.shape[0], b.shape[1]), np.result_type(a, b))
         edges = [b.shape[1] * i // self.threads for i in range(self.threads + 1)]
         parts = [slice(start, stop) for start, stop in zip(edges, edges[1:])]
