@@ -110,7 +110,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     if groups == 1 and towers == 2 and not one_gpu:
         raise ValueError("groups=1 needs towers=1: two towers are two groups")
     if not set(pool_ceil) <= {"pool1", "pool2", "pool5"}:
-        raise ValueError(f"pool_ceil names poolings, of pool1, pool2 and pool5, got {pool_ceil!r}")
+        raise ValueError(f"pool_ceil must name some of pool1, pool2 and pool5, got {pool_ceil!r}")
     if one_gpu:
         towers, kernels = 1, (*(k // 2 for k in kernels[:4]), kernels[4])
     for width in (*kernels, neurons):

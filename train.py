@@ -4,8 +4,8 @@
     python train.py --model alexnet --data FOLDER       the paper's net on FOLDER/train/CLASS/*, FOLDER/val/CLASS/*
     python train.py --resume runs/small-fashion-mnist   continue an interrupted run, to the same bits
 
-A run leaves a folder runs/NAME: config.json (every option as it was resolved), log.csv (a row per epoch),
-checkpoint.npz (all that resuming needs), best.npz (the weights with the lowest validation error), curves.png,
+A run leaves a folder runs/NAME: config.json (every option with its value), log.csv (a row per epoch),
+checkpoint.npz (the state to resume from), best.npz (the weights with the lowest validation error), curves.png,
 filters.png (Figure 3), results.json (the test error, computed once, at the end) and, if any image is broken,
 bad_images.txt. Ctrl-C finishes the step, writes the checkpoint and prints how to continue.
 
@@ -55,7 +55,7 @@ def train(options, resume=None):
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {run.folder}/")
 
     def batches():
-        """The rest of the present epoch."""
+        """The rest of the current epoch."""
         return feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, len(run.rows), run.batch,
                                  options.scale, options.augment, colour, options.cutout, options.workers),
                     network.devices)
@@ -163,7 +163,7 @@ def error_rates(network, split, batch_size, views):
 
 
 def how_it_is_used(options, pictures, side):
-    """What best.npz says besides the weights and the mean image: see Trained in results/trained.py."""
+    """What best.npz stores besides the weights and the mean image: see Trained in results/trained.py."""
     return dict(model=options.model, options=given(options, ALTERNATIVES), classes=pictures.classes,
                 size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
                 seed=options.seed, holdout=options.holdout)
@@ -171,8 +171,9 @@ def how_it_is_used(options, pictures, side):
 
 @contextmanager
 def stop_signals():
-    """→ a list that takes the number of the first SIGINT (Ctrl-C) or SIGTERM. A second one acts as if this were not
-    here, and so do all afterwards. In a thread, where Python allows no signal handlers, the list stays empty."""
+    """→ a list that takes the number of the first SIGINT (Ctrl-C) or SIGTERM. The handlers
+    from before are then back, so a second signal acts as usual. In a thread, where Python allows no signal handlers, the
+    list stays empty."""
     stop, before = [], {}
 
     def restore():

@@ -31,7 +31,7 @@ def is_prepared(folder):
     """Whether a folder is a prepared one. Raises DataError if its preparation was not finished."""
     if (folder / "dataset.json").is_file():
         return True
-    require(not (folder / "plan.json").is_file(), f"{folder}: was not prepared to the end; run the same command again, "
+    require(not (folder / "plan.json").is_file(), f"{folder} is only partly prepared; run the same command again, "
                                                   "it resumes: python data.py prepare SOURCE PREPARED")
     return False
 
@@ -89,7 +89,7 @@ def open_folder(folder):
 def check_folder(folder):
     """Read everything and compare every checksum → the contents as text. Raises DataError if anything is damaged."""
     folder = Path(folder)
-    require(folder.is_dir() and is_prepared(folder), f"{folder}: no prepared folder; expected one made by: python "
+    require(folder.is_dir() and is_prepared(folder), f"{folder} is no prepared folder; expected one made by: python "
                                                      "data.py prepare SOURCE PREPARED")
     facts, train, val = open_folder(folder)
     damaged = []

@@ -17,7 +17,7 @@ class Restricted(pickle._Unpickler):
 
     def find_class(self, module, name):
         if f"{module}.{name}" not in self.allowed:
-            raise ValueError(f"it asks for {module}.{name}, which weights do not need and nothing here runs")
+            raise ValueError(f"its pickle refers to {module}.{name}, which a table of weights does not need; it is not run")
         return self.allowed[f"{module}.{name}"]
 
     def persistent_load(self, identity):

@@ -39,7 +39,7 @@ def draw_curves(rows, path):
 
 def draw_filters(kernels, towers, path):
     """First-layer kernels W (R, S, C, K), one row of panels per tower. Each kernel is stretched to its own range, as
-    the paper's figure is: what is seen is form and colour, not strength."""
+    the paper's figure is: it shows form and colour, not strength."""
     R, S, C, K = kernels.shape
     columns = min(K // towers, 16)
     rows = -(-K // towers // columns)
@@ -60,7 +60,7 @@ def draw_filters(kernels, towers, path):
 
 
 def draw_curves_together(runs, path):
-    """Several runs in one picture. runs: {name: rows as of draw_curves}."""
+    """Several runs in one picture. runs: {name: rows as in draw_curves}."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     styles = zip([BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK] * len(runs), "os^Dv<>" * len(runs), runs.items())
@@ -83,8 +83,8 @@ def draw_curves_together(runs, path):
 def draw_classified(answers, path, note):
     """Figure 4, left: photographs, and under each the classes that the net thinks most likely, as bars.
 
-    note: what net, and how it looked at them. answers: dicts with image (H, W, C) uint8, title, names and probabilities of
-    the best classes, and truth: the name of the right one, or None where nobody knows.
+    note: the name of the net and the views used. answers: dicts with image (H, W, C) uint8, title, names and probabilities of
+    the best classes, and truth: the name of the right one, or None if it is unknown.
     """
     columns = min(4 if len(answers) % 4 == 0 else 5, len(answers))
     rows = -(-len(answers) // columns)
@@ -114,8 +114,8 @@ def draw_classified(answers, path, note):
 
 
 def draw_neighbours(rows, path, shown=6):
-    """Figure 4, right: images, and the training images nearest to each: in the features that the last layer sees, and
-    in pixels. rows: dicts with image, title, and features and pixels: [(image, title, distance, same class?), …]."""
+    """Figure 4, right: images, and the training images nearest to each, by the last layer's input
+    and by pixels. rows: dicts with image, title, and features and pixels: [(image, title, distance, same class?), …]."""
     blank, height = 0.35, 1.05 * len(rows) + 0.85           # in columns, between the blocks; in inches
     figure = Figure(figsize=((2 * shown + 1 + 2 * blank) * 0.86, height))
     panels = figure.subplots(
@@ -143,7 +143,7 @@ def picture(axes, image, title, color):
 
 
 def draw_activations(image, layers, answer, path, shown=12):
-    """What each layer puts out for one image. layers: [(name, maps (P, Q, K) or features (F,)), …]; answer: as of
+    """The output of each layer for one image. layers: [(name, maps (P, Q, K) or features (F,)), …]; answer: as in
     draw_classified, without image."""
     maps = [(name, x) for name, x in layers if x.ndim == 3]
     features = [(name, x) for name, x in layers if x.ndim == 1]
@@ -184,8 +184,7 @@ def draw_activations(image, layers, answer, path, shown=12):
 
 
 def draw_confusions(counts, names, path):
-    """Which class is taken for which. counts (classes, classes): images of the class of the row that are taken for that
-    of the column."""
+    """The confusion matrix. counts (classes, classes): images of the row's class that the net takes for the column's."""
     share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 0.42 * len(names) + 2.2
     figure = Figure(figsize=(side, side * 0.92), layout="constrained")
@@ -207,7 +206,7 @@ def shortened(text, length):
 
 
 def caption(figure, text, place=None):
-    """What the picture shows, under it, as wide as it is; place: the part of the figure kept free for it, if any."""
+    """Write `text` under the picture, wrapped to its width; place: the subfigure kept free for it, if there is one."""
     text = textwrap.fill(text, int(figure.get_size_inches()[0] * 16))
     if place:
         place.text(0.01, 0.01, text, fontsize=8, va="bottom")

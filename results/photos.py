@@ -1,4 +1,4 @@
-"""Photographs: found in files and folders, and prepared as a net takes its images."""
+"""Photographs: found in files and folders, and prepared for a net."""
 
 import io
 import sys
@@ -14,9 +14,9 @@ from training.errors import expect
 def photograph(file, net):
     """(the image as the net takes it, (size, size, C) uint8; the same square to show, (H, H, 3) uint8, H up to 400).
 
-    file: a name, a Path or a binary file. The image is turned as its EXIF orientation says, unlike a training set's images
-    (data.py): photographs from telephones would lie on their side. Raises UserError for an image of more than 89 million
-    pixels, which is not decoded, or with more than 8 bits a channel, and Pillow's exceptions for what is no image.
+    file: a name, a Path or a binary file. The image is turned by its EXIF orientation, which photographs from telephones need;
+    a training set's images are not (data.py). Raises UserError for an image of more than 89 million
+    pixels, which is not decoded, or with more than 8 bits a channel, and Pillow's exceptions for a file that is no image.
     """
     with warnings.catch_warnings(), Image.open(file) as image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)

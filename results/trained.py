@@ -80,7 +80,7 @@ class Trained(NamedTuple):
                        self.mean, self.network.workers.threads)
 
     def facts(self):
-        """What `rebuild` needs besides the arrays, as JSON can hold it."""
+        """The JSON-serialisable part of what `rebuild` needs."""
         return dict(model=self.model, options=self.options, classes=self.classes, size=self.size,
                     side=self.side, scale=self.scale.tolist(), source=self.source,
                     seed=self.seed, holdout=self.holdout)
@@ -94,7 +94,7 @@ def title(name):
 def load(path, threads=None, devices=None):
     """The Trained in a run's folder or in a weight file of any format in interop/, told by the ending of its name.
 
-    threads, devices: as of AlexNet. Raises CheckpointError: the file is missing or damaged, or what in it does not fit.
+    threads, devices: as in AlexNet. Raises CheckpointError: the file is missing or damaged, or what in it does not fit.
     """
     path = Path(path)
     if path.is_dir() or path.suffix == ".npz":
@@ -162,7 +162,7 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
            f"found scale {facts.get('scale')!r:.80}, expected a number, or one for each of {mean.shape[2]} channels")
     source, seed, holdout = facts.get("source"), facts.get("seed", 0), facts.get("holdout", 0.1)
     expect(isinstance(source, str | None) and isinstance(seed, int) and seed >= 0 and isinstance(holdout, int | float)
-           and 0 <= holdout < 1, "its source, seed or share held out is none")
+           and 0 <= holdout < 1, "its source, seed or share held out is of the wrong type or range")
     try:
         network = MODELS[model](len(classes), (side, side, mean.shape[2]), **options, init=None, threads=threads,
                                 devices=devices)
@@ -175,6 +175,6 @@ def rebuild(path, facts, weights, mean, threads=None, devices=None, convert=None
         raise CheckpointError(f"{path} holds no net of this program ({in_short(error)}); use another file") from None
     for name, array in network.weights().items():
         expect(weights[name].dtype.kind == "f" and np.isfinite(array).all(),
-               f"{name} ({weights[name].dtype}) holds what is no finite floating-point number")
+               f"{name} ({weights[name].dtype}) holds values that are not finite floating-point numbers")
     return Trained(str(path), network, classes, size, mean.astype(np.float32), scale, model, options, source, seed,
                    holdout)

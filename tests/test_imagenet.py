@@ -566,7 +566,7 @@ def test_interrupted_it_goes_on_to_the_same_bytes_and_leaves_no_process(larger, 
     if number == signal.SIGINT:
         assert process.returncode == 1 and "the same command resumes" in err and "Traceback" not in err
         assert not list((tmp_path / "out").glob("*.tmp"))
-    with pytest.raises(DataError, match="was not prepared to the end; run the same command again"):
+    with pytest.raises(DataError, match="is only partly prepared; run the same command again"):
         data.load(tmp_path / "out")
     stamp = (tmp_path / "out" / "train-00000.npy").stat().st_mtime_ns
     status = start_preparing(larger, tmp_path / "out")
@@ -640,7 +640,7 @@ def test_check_says_what_is_there_and_finds_every_damage(source, tmp_path):
     (folder / "val-00000.npy").unlink()
     with pytest.raises(DataError, match="val-00000.npy: found 0 bytes"):
         data.load(folder)
-    with pytest.raises(DataError, match="no prepared folder"):
+    with pytest.raises(DataError, match="is no prepared folder"):
         shards.check_folder(source)
 
 

@@ -457,7 +457,7 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch, kind):
         load(path)
     assert not (tmp_path / "exploded").exists()
     if kind in ("zip", "old", "npy"):
-        with pytest.raises(CheckpointError, match="asks for (posix|nt).system, which weights do not need"):
+        with pytest.raises(CheckpointError, match="refers to (posix|nt).system, which a table of weights does not need"):
             load(path)
 
 
@@ -602,9 +602,9 @@ def test_a_description_that_is_not_right(tmp_path, change, sentence):
 
 
 @pytest.mark.parametrize("spoil, sentence", [
-    (lambda w: w.update({"fc8.b": np.full(5, np.nan, np.float32)}), r"fc8.b \(float32\) holds what is no finite"),
-    (lambda w: w.update({"fc8.b": np.full(5, 1e300)}), r"fc8.b \(float64\) holds what is no finite"),
-    (lambda w: w.update({"fc8.b": np.ones(5, np.int32)}), r"fc8.b \(int32\) holds what is no finite"),
+    (lambda w: w.update({"fc8.b": np.full(5, np.nan, np.float32)}), r"fc8.b \(float32\) holds values that are not finite"),
+    (lambda w: w.update({"fc8.b": np.full(5, 1e300)}), r"fc8.b \(float64\) holds values that are not finite"),
+    (lambda w: w.update({"fc8.b": np.ones(5, np.int32)}), r"fc8.b \(int32\) holds values that are not finite"),
     (lambda w: w.pop("conv3.W"), "found conv3.W missing"), (lambda w: w.update(x=np.ones(1)), "expected none of that name"),
     (lambda w: w.update({"conv1.W": w["conv1.W"][1:]}), "found conv1.W")])
 def test_weights_that_are_not_right(tmp_path, spoil, sentence):

@@ -343,7 +343,7 @@ def test_the_net_of_figure_1():
     (dict(micro_batch=0), "micro_batch must be"),
     (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
     (dict(groups=1), "groups=1 needs towers=1"), (dict(groups=3, towers=1), "groups must be one of 1, 2, got 3"),
-    (dict(pool_ceil=("pool3",)), r"pool_ceil names poolings, of pool1, pool2 and pool5, got \('pool3',\)"),
+    (dict(pool_ceil=("pool3",)), r"pool_ceil must name some of pool1, pool2 and pool5, got \('pool3',\)"),
     (dict(stem=(5, 1, 5)), "padding must be smaller than its kernel of 5"), (dict(init="2021"), "got '2021'"),
     (dict(towers=1, kernels=(16, 49, 64, 64, 48)), "must be even, to be halved between towers, got 49")])
 def test_arguments_that_fit_no_net(options, sentence):

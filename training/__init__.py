@@ -1,2 +1,2 @@
-"""What stands around the training loop in train.py: the options (options.py), the run's folder (run.py), what is measured
-on the way (meter.py). This folder contains no layer and no update rule."""
+"""What train.py needs besides its loop: the options (options.py), the run's folder (run.py), the measurements of an epoch
+(meter.py). It contains no layer and no update rule."""

@@ -1,4 +1,4 @@
-"""What is measured while an epoch trains: loss and errors, images per second, seconds spent waiting for data."""
+"""Measures an epoch: its loss and errors, images per second, seconds spent waiting for data."""
 
 import math
 import time
@@ -15,7 +15,7 @@ FETCH = 20              # steps whose loss and errors are copied from a GPU toge
 class Meter:
     """Adds the losses and errors of an epoch's batches to run.sums, and shows them in a progress bar.
 
-    total: images in the epoch; seen: how many of them the run has done already.
+    total: images in the epoch; seen: how many of them were trained on before a resume.
     """
 
     def __init__(self, run, lr, total, seen, title):
@@ -26,7 +26,7 @@ class Meter:
         self.bar = tqdm(total=total, initial=seen, unit="img", desc=title, leave=False, disable=None)
 
     def waited_for(self, batches):
-        """The batches. The time that each takes to come counts as waiting."""
+        """Yield the batches, and count the time until each arrives as waiting."""
         while True:
             asked = time.monotonic()
             batch = next(batches, None)

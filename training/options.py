@@ -44,7 +44,7 @@ MODEL_DEFAULTS = {
     "small": dict(          # all of these: found by trying, on the images that come with the project
         epochs=None,        # as many as make IMAGES images
         batch_size=64, lr=0.02, schedule="steps", size=32, scale=0.01),
-    "figure1": dict(        # § 3.1 states none: found by trying (benchmarks/figure1.py)
+    "figure1": dict(        # § 3.1 states none: found by trying
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
 MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
@@ -62,7 +62,7 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "2) or one with train/CLASS/* and val/CLASS/*")
     add("--holdout", type=float, help="share of every training class to validate on (default: 0.1); 0: validate on the "
         "test images, as the paper did on ImageNet's validation set (§ 5)")
-    add("--lazy", action=yes_or_no, help="decode a folder's images whenever they are used, instead of all of them into "
+    add("--lazy", action=yes_or_no, help="decode a folder's images each time they are used, instead of once into "
         "memory")
     add("--model", choices=MODELS, help="alexnet (§ 3.5, Figure 2), small (the same for images of 28 to 64 pixels; "
         "default) or figure1 (§ 3.1, four layers)")
@@ -98,7 +98,7 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--workers", type=int, help="threads that make the next batches while the net computes (§ 4.1; default: 2); 0: "
         "none, each batch is made when it is needed")
     add("--plain", action=yes_or_no, help="run the layers as nn/ has them, without their faster forms and without "
-        "threads: several times slower, for a debugger; the same losses within rounding")
+        "threads: several times slower, easier to step through in a debugger; the same losses within rounding")
     add("--convolution", choices=("winograd", "direct"), help="on the CPU: winograd (default), with fewer multiplications, "
         "differs from the exact sum by up to 3e-5 of the largest output (float32); direct, by 1e-6")
     add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "

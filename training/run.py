@@ -1,11 +1,11 @@
 """A run's folder, written by train.py and read by evaluate.py:
 
-    config.json         every option as it was resolved, the data, the versions, the machine
+    config.json         every option with its value, the data, the versions, the machine
     log.csv             a row per epoch, with the columns COLUMNS
-    checkpoint.npz      all that resuming needs: weights, velocities, the log so far, the position in the present epoch
+    checkpoint.npz      the state to resume from: weights, velocities, the log so far, the position in the current epoch
     best.npz            the weights with the lowest validation error, and how an image is prepared for them
     results.json        the test error of best.npz, computed once, at the end
-    curves.png, filters.png; bad_images.txt, if any image is broken
+    curves.png, filters.png; bad_images.txt (the broken images, if there are any)
 
 All are written atomically: a crash leaves the old file or the new one, whole.
 """
@@ -27,11 +27,11 @@ COLUMNS = ("epoch", "lr", "train_loss", "train_top1", "train_top5", "val_loss", 
 
 
 class Run:
-    """A run that trains `network` with `sgd`: its folder, and how far it has come. Every random draw follows from the
-    seed and these numbers, so a run that resumes from them gives the same bits.
+    """A run that trains `network` with `sgd`: its folder and its progress. Every random draw follows from the seed
+    and these numbers, so a resumed run gives the same bits.
 
     rows        the complete epochs, a dict with COLUMNS each
-    batch       batches done in the present epoch
+    batch       batches done in the current epoch
     sums        loss, top-1 errors and top-5 errors, each summed over the images of those batches
     step        steps done since the start
     saved       when the checkpoint was last written (time.monotonic)
@@ -39,7 +39,7 @@ class Run:
 
     def __init__(self, folder, network, sgd, identity, bad=()):
         """identity: what must be the same when the run resumes: the data's name and its numbers of images and classes.
-        bad: "path: reason" for each image that is left out; with images decoded on use, the list grows.
+        bad: "path: reason" for each image that is left out; grows during the run if images are decoded on use.
 
         Continues from the folder's checkpoint, if there is one. Raises UserError if the identity is not the checkpoint's,
         CheckpointError if the checkpoint is damaged or its epochs are in log.csv without it.

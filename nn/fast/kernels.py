@@ -34,7 +34,7 @@ def compiled(xp, real):
         return Kernels(xp, real)
     except Exception as error:                      # anything that a compiler or its absence raises
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        warnings.warn(f"nn/fast/kernels.cu cannot be compiled ({reason}): going on with plain array operations, "
+        warnings.warn(f"nn/fast/kernels.cu cannot be compiled ({reason}): using plain array operations instead, "
                       "which are slower; check that CuPy and the CUDA toolkit fit each other", RuntimeWarning,
                       stacklevel=4)
         return None
@@ -57,7 +57,7 @@ class Kernels:
         and the other numbers: whole ones as int, fractions as `real`, NumPy's unsigned types as they are."""
         for array in arrays:
             if not array.flags.c_contiguous:
-                raise ValueError(f"kernel {name} needs arrays whose numbers lie in order, got strides {array.strides} "
+                raise ValueError(f"kernel {name} needs C-contiguous arrays, got strides {array.strides} "
                                  f"for shape {array.shape}")
         numbers = [np.int32(n) if isinstance(n, (int, np.signedinteger)) else self.real(n) if isinstance(n, float)
                    else n for n in numbers]
