@@ -8,9 +8,12 @@ import pytest
 from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, OTHERS, POOLS, cases, filled, gradient_for, results, spaced
 
 from alexnet import AlexNet, Figure1Net, SmallAlexNet
-from nn import SGD, Conv2d, Linear, check_layer
+from nn import SGD, Conv2d, Linear, LocalResponseNorm, MaxPool2d, check_layer
 from nn.fast import CpuForms, CudaForms, PlainForms, choose, cpu
 from nn.fast import winograd as winograd_module
+from nn.fast.first import FirstConv2d
+from nn.fast.lrn import ReciprocalNorm
+from nn.fast.pool import PhasedMaxPool2d
 from nn.fast.rowwise import RowwiseConv2d
 from nn.fast.winograd import Grid, WinogradConv2d, fold_kernels
 from nn.run.device import Device
@@ -19,7 +22,12 @@ from nn.run.workers import Workers
 LARGER = {      # products that threads share, and a map of several rows
     "larger linear": (Linear(600, 301), (97, 600)),
     "larger conv, stride 4, padding after": (Conv2d(3, 5, 11, stride=4, padding=(0, 3)), (2, 24, 29, 3)),
-    "larger conv, 3 groups": (Conv2d(6, 9, 3, padding=(2, 1), groups=3), (3, 9, 13, 6))}
+    "larger conv, 3 groups": (Conv2d(6, 9, 3, padding=(2, 1), groups=3), (3, 9, 13, 6)),
+    "first conv": (Conv2d(1, 4, 5, padding=(1, 3), first=True), (3, 7, 9, 1)),
+    "first conv, 3 channels": (Conv2d(3, 2, 2, first=True), (2, 6, 4, 3)),
+    "pool of many channels": (MaxPool2d(3, 2), (2, 7, 5, 33)),
+    "pool with columns in no window": (MaxPool2d(2, 3), (2, 7, 8, 3)),
+    "pool with columns in no window, the last smaller": (MaxPool2d(3, 4, ceil=True), (2, 7, 10, 3))}
 LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | DROPOUTS | OTHERS | LARGER).items()})
 
 
@@ -67,7 +75,12 @@ def test_one_place_chooses():
     assert type(choose([cpu, cpu], None)) is CpuForms and type(choose([gpu], None)) is CudaForms
     assert type(choose([cpu], None, plain=True)) is type(choose([gpu], None, plain=True)) is PlainForms
     net = SmallAlexNet(3, (24, 24, 1))
-    assert [type(tower["conv2"]) for tower in net.layers] == [RowwiseConv2d] * 2
+    assert [type(net.layers[1][name]) for name in ("conv1", "conv2", "norm1", "pool1")] == [
+        FirstConv2d, RowwiseConv2d, ReciprocalNorm, PhasedMaxPool2d]
+    forms = CpuForms(Workers(1))
+    assert type(forms.form(Conv2d(5, 2, 3, first=True))) is type(forms.form(Conv2d(3, 2, 3, stride=2, first=True))) \
+        is type(forms.form(Conv2d(3, 2, 3))) is RowwiseConv2d
+    assert type(forms.form(LocalResponseNorm(beta=0.5))) is LocalResponseNorm
     net = SmallAlexNet(3, (24, 24, 1), plain=True)
     assert net.layers == net.towers
 

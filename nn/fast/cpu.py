@@ -1,11 +1,15 @@
 """Fast forms on the CPU. They keep their working set in the processor's cache, and split large work between threads."""
 
-
 from nn.conv import Conv2d
+from nn.fast.first import FirstConv2d
 from nn.fast.forms import PlainForms
+from nn.fast.lrn import ReciprocalNorm
+from nn.fast.pool import PhasedMaxPool2d
 from nn.fast.rowwise import RowwiseConv2d
 from nn.fast.winograd import WinogradConv2d
 from nn.linear import Linear
+from nn.lrn import LocalResponseNorm
+from nn.pool import MaxPool2d
 
 FEW = 2             # images: with fewer, Winograd's algorithm takes longer to transform its kernels than it saves
 BLOCK = 1 << 16     # floats: a block stays in the processor's cache during the passes of one update
@@ -21,12 +25,16 @@ class CpuForms(PlainForms):
     def __init__(self, workers, winograd=True):
         self.workers, self.winograd = workers, winograd
         self.piece = 1 << 18
-        self.fast = {Conv2d: RowwiseConv2d, Linear: shared_linear(workers)}
+        self.fast = {Conv2d: RowwiseConv2d, Linear: shared_linear(workers), MaxPool2d: PhasedMaxPool2d}
 
     def choose(self, layer):
         if self.winograd and type(layer) is Conv2d and WinogradConv2d.suits(layer):
             self.piece = 1 << 21
             return WinogradConv2d
+        if type(layer) is Conv2d and FirstConv2d.suits(layer):
+            return FirstConv2d
+        if type(layer) is LocalResponseNorm and ReciprocalNorm.suits(layer):
+            return ReciprocalNorm
         return super().choose(layer)
 
     def prepare(self, layer, count):
