@@ -35,18 +35,18 @@ from tqdm import tqdm
 from imaging import arrays, sources
 from imaging.arrays import DATASETS         # re-exported for callers of `data`, like other names below
 from imaging.common import HOLDOUT, ORDER, DataError, Split, generator, require
-from imaging.decode import decode, prepare, reason
+from imaging.decode import Broken, decode_item, prepare, reason
 from imaging.images import Files
 from imaging.download import download
 from imaging.prefetch import Prefetch
-from imaging.prepare import prepare_folder
+from imaging.items import ENDINGS, Passed
+from imaging.labels import class_names, imagenet_classes
+from imaging.prepare import BROKEN, prepare_folder
 from imaging.shards import check_folder, is_prepared, open_folder
-from imaging.sources import ENDINGS, class_names, imagenet_classes
 from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_noise, draws, mean_image, random_views,
                            room, ten_views, view_side)
 
 MEMORY = 4 << 30        # bytes of images; loading briefly takes twice that
-BROKEN = 0.01           # the share of a folder's images that may be broken
 
 
 class Data(NamedTuple):
@@ -56,65 +56,87 @@ class Data(NamedTuple):
     test: Split
     classes: list[str]      # label i means classes[i]; class_names(classes) for display
     bad: list[str]          # "path: reason" for each broken image left out
+    passed: list[str] = []  # files that are no images, counted by kind
 
 
-def load(source="fashion-mnist", size=None, channels=None, seed=0, holdout=0.1, lazy=False):
+PARTS = dict(train="training", validation="validation", test="test")      # {part of a Data: its adjective}
+
+
+def load(source="fashion-mnist", size=None, channels=None, seed=0, holdout=0.1, lazy=False, parts=PARTS):
     """The images of a source as Data.
 
     source    "fashion-mnist" (the system's full set, else the subset in datasets/), "cifar10", or a path: a prepared
-              folder, a folder of image files or archives in one of the forms of imaging/sources.py (val is the test
-              set), a folder of CIFAR-10's binary files, or an .npz file with x_train, y_train, x_test, y_test and,
-              optionally, classes.
+              folder, a folder of image files or archives in one of the forms of imaging/sources.py, a folder of
+              CIFAR-10's binary files or of MNIST's idx files, or an .npz file with x_train, y_train, x_test, y_test
+              and, optionally, classes.
     size      pixels: every image is scaled and cut to size × size (§ 2: 256). None: arrays and prepared images keep
               theirs, a folder's images get 64.
     channels  1 or 3: grey is repeated, colour is converted to grey (Pillow's L). None: arrays keep theirs, a
               folder's images get 3.
     holdout   the share of every training class that becomes the validation set, drawn from the seed. 0: none; the test
-              set is used, as the paper used ImageNet's validation set.
+              set is used, as the paper used ImageNet's validation set. A folder with train, val and test needs none: its
+              val validates. With val or test alone, that is the test set.
     lazy      for image files: decode them on each use, instead of all of them into memory now.
+
+    parts     those that are needed, of train, validation and test. The others can be missing, and are then empty.
 
     Prepared images are always read on use: `images` then behaves like an array, within the limits that
     imaging/images.py states.
 
     Raises DataError for a source that is missing, damaged or inconsistent, for images that would take over 4 GiB of
-    memory, for a folder with over 1 % of its images broken, and where a split would be empty.
+    memory, for a folder with over 1 % of its images broken, and where a part that is needed would be empty.
     """
-    require((size is None or size >= 1) and channels in (None, 1, 3) and 0 <= holdout < 1,
-            f"size={size}, channels={channels}, holdout={holdout}: expected a size of at least 1 pixel, 1 or 3 "
-            "channels, and a holdout share of 0 or more, below 1")
-    path, bad = Path(source), []
+    require(size is None or size >= 1, f"--size must be at least 1, got {size}")
+    require(channels in (None, 1, 3), f"channels must be 1 or 3, got {channels}")
+    require(0 <= holdout < 1, f"--holdout must be 0 or more and less than 1, got {holdout}")
+    require(seed >= 0, f"--seed must be at least 0, got {seed}")
+    path, bad, passed = Path(source), [], []
     if source == "fashion-mnist":
-        name, train, test, classes = arrays.read_fashion_mnist()
+        name, *splits, classes = arrays.read_fashion_mnist()
     elif source == "cifar10":
-        name, train, test, classes = arrays.read_cifar10(arrays.DATASETS / arrays.CIFAR_FOLDER)
+        name, *splits, classes = arrays.read_cifar10(arrays.DATASETS / arrays.CIFAR_FOLDER)
     elif is_prepared(path):
-        name, train, test, classes, bad = read_prepared(path, size, channels)
-    elif sources.is_source(path):
-        name, train, test, classes, bad = read_files(path, size or 64, channels or 3, lazy)
+        name, splits, classes, bad, passed = read_prepared(path, size, channels)
+    elif arrays.is_cifar10(path):
+        name, *splits, classes = arrays.read_cifar10(path)
+    elif arrays.is_idx(path):
+        name, *splits, classes = arrays.read_idx_folder(path)
     elif path.is_dir():
-        name, train, test, classes = arrays.read_cifar10(path)
+        name, splits, classes, bad, passed = read_files(path, size or 64, channels or 3, lazy, seed, parts)
     else:
         require(path.is_file(), f"{source}: no such file or folder; expected fashion-mnist, cifar10, an .npz file, a "
                                 "prepared folder, or a folder with train/CLASS/* and val/CLASS/*")
-        name, train, test, classes = arrays.read_npz(path)
-    train, test = (Split(prepare_arrays(images, size, channels), labels) for images, labels in (train, test))
+        name, *splits, classes = arrays.read_npz(path)
+    splits = splits if isinstance(splits, dict) else dict(zip(("train", "test"), splits))
+    splits = {split: Split(prepare_arrays(images, size, channels), labels) for split, (images, labels) in splits.items()}
+    found = divide(splits, holdout, seed)
+    for part in parts:
+        require(len(found[part].labels), f"{name}: no {PARTS[part]} image is left when {holdout:.0%} of every class are held out "
+                f"of {len(splits['train'].labels) if 'train' in splits else 0} images; add images or change the share "
+                "(--holdout)")
+    return Data(name, *found.values(), classes, bad, passed)
+
+
+def divide(splits, holdout, seed):
+    """{"train", "val", "test": those that a source has} → {"train", "validation", "test": all of them}."""
+    some = next(iter(splits.values()))
+    nothing = Split(part_of(some.images, np.zeros(len(some.labels), bool)), some.labels[:0])
+    train, test = splits.get("train", nothing), splits.get("test", splits.get("val", nothing))
+    if "val" in splits and "test" in splits:
+        return dict(train=train, validation=splits["val"], test=test)
     held = hold_out(train.labels, holdout, seed)
     validation, train = (Split(part_of(train.images, part), train.labels[part]) for part in (held, ~held))
-    validation = validation if holdout else test
-    for part, split in ("training", train), ("validation", validation), ("test", test):
-        require(len(split.labels), f"{name}: no {part} image is left when {holdout:.0%} of every class are held out of "
-                                   f"{len(held)} images; add images or change the share")
-    return Data(name, train, validation, test, classes, bad)
+    return dict(train=train, validation=validation if holdout else test, test=test)
 
 
 def read_prepared(path, size, channels):
-    """(name, train, test, classes, list of broken images) of a prepared folder."""
-    facts, train, test = open_folder(path)
+    """(name, {split: Split}, classes, list of broken images, lines of what was passed over) of a prepared folder."""
+    facts, splits = open_folder(path)
     require(size in (None, facts["size"]) and channels in (None, 3), f"{path}: holds RGB images of {facts['size']} x "
             f"{facts['size']}, but size {size or facts['size']} and {channels or 3} channels are requested; use --size "
             f"{facts['size']}, or prepare the source again with another --size")
     bad = (path / "bad_images.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-    return f"{path}, prepared", train, test, facts["classes"], bad
+    return f"{path}, prepared", splits, facts["classes"], bad, facts.get("passed", [])
 
 
 def part_of(images, mask):
@@ -132,14 +154,23 @@ def hold_out(labels, holdout, seed):
     return held
 
 
-def read_files(path, size, channels, lazy):
-    """(name, train, test, classes, list of broken images) of a folder of image files or archives."""
-    source = sources.find(path)
-    train, test = list(source.train()), list(source.val())
-    items = train + test
-    unknown = sorted({item.fault for item in items if item.label < 0 and not item.offset >= 0})
-    require(not unknown, f"{path}: {unknown[0] if unknown else ''}, found in val/; expected the same classes as in "
-                         "train/: add or remove some")
+def read_files(path, size, channels, lazy, seed, parts):
+    """(name, {split: Split}, classes, list of broken images, lines of what was passed over) of a folder of image files or
+    archives. A split that no part needs is not read."""
+    source, passed = sources.find(path, seed=seed), Passed()
+    both = {"val", "test"} <= source.splits.keys()
+    needs = {"train": {"train"}, "validation": {"val"} if both else {"train"}, "test": {"test"} if both else {"val", "test"}}
+    needed = set().union(*(needs[part] for part in parts))
+    listed = {split: list(items(passed)) for split, items in source.splits.items() if split in needed}
+    for split, items in list(listed.items()):
+        unknown = sorted({item.fault for item in items if item.label < 0 and not item.offset >= 0})
+        require(not unknown, f"{path}: {unknown[0] if unknown else ''}, found in {split}/; expected the same classes as in train/: "
+                             "add or remove some")
+        require(items or split == "test" and both, f"{path}: found no image in {split}; {sources.EXPECTED}")
+        if not items:                                       # ImageNet's test set, which has no labels
+            del listed[split]
+    require(listed, f"{path}: found no image for {' and '.join(parts) or 'training'}; {sources.EXPECTED}")
+    items = sum(listed.values(), [])
     labels = np.array([item.label for item in items])
     if lazy:
         images = Files(items, size, channels, BROKEN)
@@ -150,9 +181,11 @@ def read_files(path, size, channels, lazy):
         require(len(bad) <= BROKEN * len(items),
                 f"{path}: {len(bad)} of {len(items)} images are broken, over {BROKEN:.0%}; repair or remove them: "
                 f"{'; '.join(bad[:3])}{' ...' if len(bad) > 3 else ''}")
-    in_train = np.arange(len(items)) < len(train)
-    train, test = (Split(part_of(images, part & good), labels[part & good]) for part in (in_train, ~in_train))
-    return str(path), train, test, source.classes, bad
+    of_split = np.repeat(list(listed), [len(items) for items in listed.values()])
+    splits = {split: Split(part_of(images, own), labels[own])
+              for split in listed if (own := good & (of_split == split)) is not None}
+    name = f"{path}, {source.note}" if source.note else str(path)
+    return name, splits, source.classes, bad, passed.lines()
 
 
 def decode_all(items, size, channels, path):
@@ -163,10 +196,10 @@ def decode_all(items, size, channels, path):
 
     def one(i):
         try:
-            images[i] = decode(sources.read(items[i]), size, channels)
-        except Exception as error:                          # damaged bytes can raise anything
+            images[i] = decode_item(items[i], size, channels)
+        except Broken as error:
             where = items[i].path if items[i].offset < 0 else items[i].name
-            return f"{where}: {reason(error)}".encode(errors="replace").decode()    # a name need not be UTF-8
+            return f"{where}: {error}".encode(errors="replace").decode()            # a name need not be UTF-8
 
     Image.init()                                            # once: threads that meet a new format together would race
     with ThreadPoolExecutor(os.cpu_count()) as pool:        # Pillow releases the interpreter's lock while it decodes
@@ -242,11 +275,13 @@ def describe(data):
     for label, (name, words) in enumerate(zip(data.classes, class_names(data.classes))):
         lines.append("".join(f"{count[label]:12,}" for count in counts) + f"  {label} {name}"
                      + (f" {words}" if words != name else ""))
-    return "\n".join(lines + [f"left out: {reason}" for reason in data.bad])
+    return "\n".join(lines + [f"left out: {reason}" for reason in data.bad]
+                     + [f"passed over: {line}" for line in data.passed])
 
 
 def show(source, augment, out, size, factor):
-    """Print a source's contents and draw its contact sheet, or draw the augmentations of a photograph (§ 4.1)."""
+    """Print a source's contents and draw its contact sheet, or draw the augmentations of a photograph (§ 4.1) → the sentence
+    with the result."""
     from imaging.pictures import augmentation_sheet, contact_sheet      # matplotlib takes a second to load
 
     if augment:
@@ -257,13 +292,16 @@ def show(source, augment, out, size, factor):
             raise DataError(f"{augment}: cannot be drawn ({reason(error)}); expected an image file") from error
         return f"drawn: {out}"
     path = Path(source)
-    data = load(source, size)
-    text = describe(data)
-    if out or is_prepared(path):
-        out = out or path / "contact_sheet.png"
+    data = load(source, size, parts=())
+    print(describe(data), flush=True)
+    if not (out or is_prepared(path)):
+        return None
+    out = out or path / "contact_sheet.png"
+    try:
         contact_sheet(data, out)
-        text += f"\ndrawn: {out}"
-    return text
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror or error}); name another file with --out") from error
+    return f"drawn: {out}"
 
 
 def make_parser():
@@ -276,6 +314,8 @@ def make_parser():
     command.add_argument("--size", type=int, default=256, help="pixels a side (§ 2: 256, the default)")
     command.add_argument("--jpeg", type=int, default=0, metavar="QUALITY", help="store JPEG files of this quality: at "
                          "90 a tenth of the disk space, half the reading speed; default: raw pixels")
+    command.add_argument("--broken", type=float, default=BROKEN, metavar="SHARE", help="share of a split's files that may be "
+                         "left out because they are broken (default: 0.01)")
     command.add_argument("--labels", metavar="FILE", help="labels of a flat val; default: searched beside it")
     command.add_argument("--workers", type=int, help="processes (default: one per core)")
     command = commands.add_parser("check", help="verify every checksum of a prepared folder, and print its contents")
@@ -301,14 +341,15 @@ def main(arguments=None):
     try:
         if options.command == "prepare":
             text = prepare_folder(options.source, options.folder, options.size, options.jpeg, options.workers,
-                                  options.labels)
+                                  options.labels, options.broken)
         elif options.command == "check":
             text = check_folder(options.folder)
         elif options.command == "show":
             text = show(options.source, options.augment, options.out, options.size, options.colour_factor)
         else:
             text = download(options.archive)
-        print(text)
+        if text:
+            print(text)
     except (DataError, OSError) as error:
         sys.exit(f"data.py: {error}")
     except KeyboardInterrupt:

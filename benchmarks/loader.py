@@ -37,6 +37,7 @@ import data
 from imaging import sources
 from imaging.decode import decode
 from imaging.images import Files
+from imaging.items import read
 from imaging.prepare import prepare_folder
 
 SIDE, BATCH = 224, 128
@@ -215,7 +216,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.data or photographs(Path(scratch, "jpegs"), max(options.images, 2 * BATCH))
         items = list(sources.find(folder).train())[:2048 if options.data else None]
-        decoding([sources.read(item) for item in items[:128]], options.rounds)
+        decoding([read(item) for item in items[:128]], options.rounds)
 
         began = time.perf_counter()
         prepare_folder(folder, Path(scratch, "raw"), workers=options.workers)

@@ -1,8 +1,10 @@
 """The modules behind data.py: image files in, arrays of views out. One subject per file, in the order of use:
 
     common.py     errors that a user can fix; random draws
-    arrays.py     sources that are arrays: Fashion-MNIST, CIFAR-10, .npz files
+    arrays.py     sources that are arrays: Fashion-MNIST, MNIST's idx files, CIFAR-10, .npz files
     download.py   fetching CIFAR-10
+    items.py      image files, alone or in an archive: where their bytes are
+    labels.py     ImageNet's classes; files of labels
     sources.py    sources that are image files: folders, ImageNet's archives, Kaggle's and Tiny-ImageNet's layouts
     decode.py     the bytes of one file → a square of pixels (§ 2)
     prepare.py    a source → shards, once for all runs (§ 2)

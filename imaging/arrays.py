@@ -2,6 +2,7 @@
 Split, classes)."""
 
 import gzip
+import re
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,8 @@ FASHION_CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 CIFAR_FOLDER = "cifar-10-batches-bin"
 CIFAR_FILES = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin", "batches.meta.txt"]
+IDX = r"-(images|labels)[-.]idx[13]-ubyte(?:\.gz)?$"       # the end of a file's name
+IDX_LARGEST = 1 << 31
 CIFAR_RECORD = 1 + 3 * 32 * 32                              # bytes: a label, then the planes R, G, B
 
 
@@ -28,16 +31,44 @@ def read_fashion_mnist():
     return f"Fashion-MNIST, embedded {len(train.labels):,} images", train, test, FASHION_CLASSES
 
 
+def is_idx(folder):
+    """Whether a folder has MNIST's files."""
+    return folder.is_dir() and any(re.search(IDX, path.name) for path in folder.iterdir())
+
+
+def read_idx_folder(folder):
+    """MNIST's own format, in which Fashion-MNIST, KMNIST and EMNIST are published, too: four files, plain or .gz."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if name := re.fullmatch(f"(.*?)(train|t10k|test){IDX}", path.name):
+            found.setdefault(name[1], {}).setdefault((name[2].replace("t10k", "test"), name[3]), path)
+    wanted = [(part, kind) for part in ("train", "test") for kind in ("images", "labels")]
+    sets = [files for files in found.values() if all(key in files for key in wanted)]
+    require(len(sets) == 1, f"{folder}: found {', '.join(path.name for files in found.values() for path in files.values())}; "
+            "expected four files of one set: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+            "t10k-labels-idx1-ubyte, each plain or .gz")
+    arrays = [read_idx(sets[0][key]) for key in wanted]
+    train, test, classes = check(folder, *arrays, [])
+    return f"{folder}, {len(train.labels):,} images in idx files", train, test, classes
+
+
 def read_idx(path):
-    """The array in a gzipped idx file: bytes 0, 0, 8 (uint8), dimensions; the lengths as big-endian int32; the data."""
+    """The array in an idx file, plain or gzipped: bytes 0, 0, 8 (uint8), axes; their lengths as big-endian int32; the
+    numbers. No more memory is taken than the lengths say."""
     try:
-        with gzip.open(path) as file:
-            raw = file.read()
-        require(raw[:3] == b"\0\0\x08", f"starts with {raw[:3].hex()}, expected 000008")
-        lengths = np.frombuffer(raw, ">i4", count=raw[3], offset=4)
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(lengths)
+        with open(path, "rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+        with (gzip.open if packed else open)(path, "rb") as file:
+            head = file.read(4)
+            require(head[:3] == b"\0\0\x08" and 1 <= head[3] <= 3, f"begins with {head.hex()}, expected 00000801 to 00000803")
+            lengths = np.frombuffer(file.read(4 * head[3]), ">u4").astype(int)
+            count = int(np.prod(lengths))
+            require(count <= IDX_LARGEST, f"announces {count:,} numbers, expected {IDX_LARGEST:,} or fewer")
+            raw = file.read(count)
+            require(len(raw) == count and not file.read(1), f"is not as long as announced: {count:,} numbers")
+        return np.frombuffer(raw, np.uint8).reshape(lengths)
     except Exception as error:                              # damaged bytes can raise anything
-        raise DataError(f"{path}: not a readable gzipped idx file ({error}); install it again") from error
+        raise DataError(f"{path}: not a readable idx file ({error}); fetch it again") from error
 
 
 def read_npz(path):
@@ -56,6 +87,11 @@ def read_npz(path):
     require(classes.dtype.kind == "U" and classes.ndim == 1,
             f"{path}: classes is {classes.dtype} {classes.shape}; expected a list of strings")
     return str(path), *check(path, *(arrays[key] for key in keys), classes.tolist())
+
+
+def is_cifar10(folder):
+    """Whether a folder has some of CIFAR-10's files, binary or not."""
+    return any((folder / name).exists() for name in [*CIFAR_FILES, "batches.meta", "data_batch_1"])
 
 
 def read_cifar10(folder):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-HOLDOUT, ORDER, VIEWS, COLOUR, CUTOUT = 1, 2, 3, 4, 5       # purposes of draws
+HOLDOUT, ORDER, VIEWS, COLOUR, CUTOUT, TESTING = 1, 2, 3, 4, 5, 6      # purposes of draws
 
 
 class DataError(ValueError):

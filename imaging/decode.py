@@ -7,16 +7,39 @@ import warnings
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from imaging.common import require
+from imaging.common import DataError, require
+from imaging.items import read
 
 PIXELS = 100_000_000    # in one image; more is a decompression bomb, refused after reading its header
 warnings.filterwarnings("ignore", module=r"PIL\.")          # about metadata and sizes; sizes are checked below
 
 
+class Broken(ValueError):
+    """A file whose bytes were read and are no image; the message says why, in one line."""
+
+
+def decode_item(item, size, channels=3):
+    """(size, size, C) uint8 of an items.Item. Raises Broken for bytes that are no image; DataError if the file system does
+    not give the bytes, so that no image is left out because a disk or a network failed."""
+    try:
+        raw = read(item)
+    except DataError as error:
+        raise Broken(reason(error)) from error
+    except OSError as error:
+        raise DataError(f"{item.path}: cannot be read ({error.strerror or error}); make it readable, and run the "
+                        "same command again") from error
+    try:
+        return decode(raw, size, channels)
+    except MemoryError:
+        raise
+    except Exception as error:                              # damaged bytes can raise anything
+        raise Broken(reason(error)) from error
+
+
 def decode(raw, size, channels=3):
     """(size, size, C) uint8 of an image file's bytes, or raises an exception of any type, which `reason` describes.
 
-    Pixels stay as they are stored: an EXIF orientation is ignored, as the 2012 pipeline did; transparency is dropped;
+    Pixels stay as they are stored: an EXIF orientation is ignored, as the 2012 pipeline did; what is transparent becomes white;
     CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The content,
     not the name, determines the format; of several frames the first is used.
     """
@@ -37,7 +60,7 @@ def reason(error):
 
 
 def prepare(image, size, channels):
-    """(H, W, C) uint8 of a Pillow image: its short side becomes `size` pixels, then its central square is cut out.
+    """(H, W, C) uint8 of a Pillow image, on white where it is transparent: its short side becomes `size` pixels, then its central square is cut out.
 
     The square is cut first and then scaled: the same result, without a large intermediate image. Shrinking averages
     all pixels that it covers (Pillow's BILINEAR; the paper names no filter). size None keeps H and W.
@@ -50,6 +73,7 @@ def prepare(image, size, channels):
     if size is not None and size >= 256 and image.format == "JPEG":
         image.draft(None, (2 * size, 2 * size))
     mode = "L" if channels == 1 else "RGB"
+    image = on_white(image) if image.has_transparency_data else image
     image = image if image.mode == mode else image.convert(mode)
     if size is not None:
         short = min(width, height)
@@ -59,3 +83,10 @@ def prepare(image, size, channels):
                min((top + short) * down, image.height))
         image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
     return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def on_white(image):
+    """An image with transparency → RGB, as it looks on white paper."""
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")

@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from imaging import sources
 from imaging.common import DataError, require
-from imaging.decode import decode, reason
+from imaging.decode import Broken, decode_item
 
 THREADS = 4             # for reading a slice
 
@@ -55,25 +54,25 @@ class Images:
 
 
 class Files(Images):
-    """Image files (sources.Item) decoded and prepared (§ 2) on each read.
+    """Image files (items.Item) decoded and prepared (§ 2) on each read.
 
     A broken file reads as black; from then on `is_bad(i)` is True, and `bad` has a line "name: reason". Raises DataError
     when over `share` of all N are broken.
     """
 
-    def __init__(self, items, size, channels=3, share=0.01):
-        super().__init__(np.arange(len(items)), size, channels)
-        self.items, self.bad, self.bad_rows, self.share = items, [], set(), share
-        self.allowed = math.floor(share * len(items))
+    def __init__(self, files, size, channels=3, share=0.01):
+        super().__init__(np.arange(len(files)), size, channels)
+        self.items, self.bad, self.bad_rows, self.share = files, [], set(), share
+        self.allowed = math.floor(share * len(files))
         Image.init()                                        # once: threads that load a format together would race
 
     def read(self, row):
         if row not in self.bad_rows:
             try:
-                return decode(sources.read(self.items[row]), self.size, self.channels)
-            except Exception as error:                      # damaged bytes can raise anything
+                return decode_item(self.items[row], self.size, self.channels)
+            except Broken as error:
                 self.bad_rows.add(row)
-                self.bad.append(f"{self.items[row].name}: {reason(error)}")
+                self.bad.append(f"{self.items[row].name}: {error}")
                 require(len(self.bad) <= self.allowed, f"{len(self.bad)} of {len(self.items)} images are broken so "
                         f"far, over {self.share:.0%}; repair or remove them: {'; '.join(self.bad[:3])}")
         return np.zeros((self.size, self.size, self.channels), np.uint8)

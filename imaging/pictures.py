@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure  # pyplot would change the backend of the program that imports this
 
 from imaging.decode import decode
-from imaging.sources import class_names
+from imaging.labels import class_names
 from imaging.views import colour_noise, random_views, ten_views, view_side
 
 # λ and p of RGB over 4,500 photographs (ten classes of Tiny-ImageNet), as data.colour_axes gives them: used for

@@ -29,6 +29,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+try:
+    import fcntl
+except ImportError:                                         # on Windows
+    import msvcrt
+    fcntl = None
+
 import numpy as np
 import PIL
 from PIL import Image
@@ -37,10 +43,14 @@ from tqdm import tqdm
 
 from imaging import sources
 from imaging.common import DataError, require
-from imaging.decode import decode, reason
-from imaging.shards import INDEX, VERSION, fields, line
+from imaging.decode import Broken, decode_item
+from imaging.items import Item, Passed
+from imaging.shards import INDEX, VERSION, fields, line, splits_in
 from imaging.views import add_moments, colour_axes, covariance_of
 
+BROKEN = 0.01           # the share of a split's files that may be left out
+LOCK = "preparing.lock"
+MOST = 1024             # processes
 LARGEST = 4096          # images in a shard of the largest sets: 0.8 GB, 313 of them for ImageNet's training set
 SMALLEST = 64           # … of the smallest, which would otherwise give the processes too few shards
 
@@ -79,6 +89,28 @@ def written(path):
         Path(temporary).unlink(missing_ok=True)
 
 
+@contextmanager
+def alone_in(folder):
+    """Make a folder, and hold it: raises DataError if another process is preparing it. The system releases a lock when its
+    process ends, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "a") as file:
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            raise DataError(f"{folder}: another process is preparing it; wait until it has finished, or end it") from None
+        try:
+            yield
+        finally:
+            file.close()
+            (folder / LOCK).unlink(missing_ok=True)
+            if not any(folder.iterdir()):                   # nothing was begun
+                folder.rmdir()
+
+
 def write_text(path, text):
     with written(path) as file:
         file.write(text.encode(errors="surrogateescape"))                   # names of files need not be UTF-8
@@ -111,9 +143,9 @@ def make_shard(job):
             if stop.is_set():
                 break
             try:
-                pixels = decode(sources.read(item), job.size)
-            except Exception as error:                      # damaged bytes can raise anything
-                bad.append((item.name, reason(error)))
+                pixels = decode_item(item, job.size)
+            except Broken as error:
+                bad.append((item.name, str(error)))
             else:
                 coded = encode(pixels, job.jpeg) if job.jpeg else pixels.tobytes()
                 index.append((file.tell(), len(coded), f"{zlib.crc32(coded):08x}", item.label, job.classes[item.label],
@@ -142,7 +174,7 @@ def read_list(job):
     with open(f"{job.folder}/{job.split}.list", "rb") as file:
         file.seek(job.start)
         for name, label, path, offset, size, fault in map(fields, file):
-            yield sources.Item(name, int(label), path, int(offset), int(size), fault)
+            yield Item(name, int(label), path, int(offset), int(size), fault)
 
 
 def encode(pixels, quality):
@@ -161,23 +193,31 @@ def npy_header(shape):
 
 # All of them ---------------------------------------------------------------------------------------------------------
 
-def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
+def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None, broken=BROKEN):
     """Prepare a source into `folder`: see the top of this file → a sentence with the result.
 
     size: pixels a side (§ 2: 256). jpeg: quality of JPEG-coded shards, 0 for raw ones. workers: processes (default: one
-    per core). labels: see sources.find. Raises DataError for errors that a user can fix; KeyboardInterrupt passes
-    through after all processes have ended.
+    per core). labels: see sources.find. broken: the share of the files of a split that may be left out. Raises DataError
+    for errors that a user can fix; KeyboardInterrupt passes through after all processes have ended.
     """
-    require(size >= 1 and 0 <= jpeg <= 100, f"size={size}, jpeg={jpeg}: expected a size of at least 1 pixel, and a "
-                                            "quality from 0 (raw) to 100")
+    require(size >= 1, f"--size must be at least 1, got {size}")
+    require(0 <= jpeg <= 100, f"--jpeg must be a quality from 1 to 100, or 0 for raw pixels, got {jpeg}")
     workers = os.cpu_count() if workers is None else workers
-    require(workers >= 1, f"{workers} workers: expected 1 or more")
+    require(1 <= workers <= MOST, f"--workers must be from 1 to {MOST}, got {workers}")
     folder = Path(folder)
     require(not folder.exists() or folder.is_dir(), f"{folder}: a file; expected a folder, or an unused name")
-    if (folder / "dataset.json").exists():
-        return f"{folder}: already complete; verify it with: python data.py check {folder}"
-    plan = make_plan(source, folder, size, jpeg, labels)
-    jobs = [job for split in ("train", "val") for job in jobs_of(folder, split, plan)]
+    require(0 <= broken <= 1, f"--broken must be a share from 0 to 1, got {broken}")
+    with alone_in(folder):
+        if (folder / "dataset.json").exists():
+            return f"{folder}: already complete; verify it with: python data.py check {folder}"
+        plan = make_plan(source, folder, size, jpeg, labels, broken)
+        return carry_out(plan, folder, workers, broken)
+
+
+def carry_out(plan, folder, workers, broken):
+    """Make the missing shards of a plan → the sentence with the result."""
+    size, jpeg = plan["size"], plan["jpeg"]
+    jobs = [job for split in splits_in(plan) for job in jobs_of(folder, split, plan)]
     todo = [job for job in jobs if not Path(f"{job.stem}.tsv").exists()]
     need = sum(job.count for job in todo) * size * size * 3 * (0.1 if jpeg else 1)
     free = shutil.disk_usage(folder).free
@@ -187,7 +227,7 @@ def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None):
     ready = files - sum(job.count for job in todo)
     with tqdm(total=files, initial=ready, unit="img", desc="preparing", disable=None) as bar:
         run(todo, min(workers, max(1, len(todo))), bar)
-    return finish(folder, plan, jobs)
+    return finish(folder, plan, jobs, broken)
 
 
 def run(jobs, workers, bar):
@@ -205,15 +245,17 @@ def run(jobs, workers, bar):
                 running |= {pool.submit(make_shard, job) for _, job in zip(range(1), jobs)}
             bar.update(before + done.value - bar.n)
     except BrokenProcessPool:
-        raise DataError("a process that prepared images was killed (out of memory?); the same command resumes, "
-                        "and fewer --workers need less memory") from None
+        raise DataError("a process that prepared images ended: if it was killed for want of memory, run the same command "
+                        "again with fewer --workers, which resumes; a script of your own must call prepare_folder under "
+                        "if __name__ == '__main__':") from None
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
 
 
-def make_plan(source, folder, size, jpeg, labels):
-    """The plan as a dict, with the lists of files on disk; those of an earlier run are read again."""
+def make_plan(source, folder, size, jpeg, labels, broken):
+    """The plan as a dict, with the lists of files on disk; those of an earlier run are read again. Raises DataError if a
+    split is empty or if more than the share `broken` of one has a fault."""
     plan = dict(version=VERSION, source=os.path.abspath(source), size=size, jpeg=jpeg, pillow=PIL.__version__,
                 labels=labels and os.path.abspath(labels))
     if (folder / "plan.json").exists():
@@ -222,20 +264,40 @@ def make_plan(source, folder, size, jpeg, labels):
         require(not differ, f"{folder}: was begun with {', '.join(differ)}; resume with the same, or prepare into "
                             "another folder")
         return old
-    require(not folder.exists() or not any(folder.iterdir()), f"{folder}: holds something else; expected an empty "
+    require(all(path.name == LOCK for path in folder.iterdir()), f"{folder}: holds something else; expected an empty "
                                                               "folder, or an unused name")
-    found = sources.find(source, labels)
-    folder.mkdir(parents=True, exist_ok=True)
-    plan["classes"] = found.classes
-    for split, items in ("train", found.train), ("val", found.val):
-        with written(folder / f"{split}.list") as file:
-            count = 0
-            for item in tqdm(items(), f"listing {split}", unit="img", disable=None):
-                file.write(line(item))
-                count += 1
-        plan[split] = dict(files=count, per_shard=min(LARGEST, max(SMALLEST, -(-count // 64))))
+    found, passed = sources.find(source, labels), Passed()
+    require("train" in found.splits and len(found.splits) > 1, f"{source}: found only {' and '.join(found.splits)} in it; "
+            f"{sources.EXPECTED}")
+    plan["classes"], plan["note"] = found.classes, found.note
+    try:
+        for split, items in found.splits.items():
+            with written(folder / f"{split}.list") as file:
+                count, faults = 0, []
+                for item in tqdm(items(passed), f"listing {split}", unit="img", disable=None):
+                    file.write(line(item))
+                    count += 1
+                    faults += [f"{item.name}: {item.fault}"] if item.fault else []
+            if split == "test" and "val" in found.splits and not count:     # ImageNet's, which has no labels
+                os.remove(folder / f"{split}.list")
+                continue
+            expect_few(source, split, count, faults, broken)
+            plan[split] = dict(files=count, per_shard=min(LARGEST, max(SMALLEST, -(-count // 64))))
+    except BaseException:                                   # a list that is not complete is no list
+        for path in folder.glob("*.list"):
+            path.unlink()
+        raise
+    plan["passed"] = passed.lines()
     write_text(folder / "plan.json", json.dumps(plan))
     return plan
+
+
+def expect_few(where, split, count, bad, broken):
+    """Raise DataError if a split of `count` files is empty, or if more than the share `broken` of them are bad."""
+    require(count, f"{where}: found no image in {split}; {sources.EXPECTED}")
+    require(len(bad) < count and len(bad) <= broken * count, f"{where}: {len(bad):,} of the {count:,} files of {split} cannot be "
+            f"used, over {broken:.0%}: {'; '.join(bad[:3])}{' …' if len(bad) > 3 else ''}; repair or remove them and run the same "
+            "command again, or allow a larger share with --broken")
 
 
 def jobs_of(folder, split, plan):
@@ -250,37 +312,49 @@ def jobs_of(folder, split, plan):
     return jobs
 
 
-def finish(folder, plan, jobs):
+def finish(folder, plan, jobs, broken):
     """Sum the shards' statistics, write dataset.json, and remove the temporary files."""
-    total, moments, bad = 0, [np.zeros(3), np.zeros((3, 3))], []
-    splits = {split: dict(files=plan[split]["files"], images=0, shards=[]) for split in ("train", "val")}
+    total, moments, bad, holed = 0, [np.zeros(3), np.zeros((3, 3))], {}, []
+    splits = {split: dict(files=plan[split]["files"], images=0, shards=[]) for split in splits_in(plan)}
     for job in jobs:
         with np.load(f"{job.stem}.part.npz", allow_pickle=False) as part:
             images = int(part["images"])
             total = total + part["total"].astype(np.int64)
             moments[0] += part["sums"]
             moments[1] += part["products"]
-            bad += json.loads(part["bad"].tobytes())
+            own = json.loads(part["bad"].tobytes())
+            bad.setdefault(job.split, []).extend(f"{name}: {why}" for name, why in own)
+            holed += [job] if own else []
         file = Path(f"{job.stem}{job.ending}")
         splits[job.split]["images"] += images
         splits[job.split]["shards"].append(dict(file=file.name, images=images, bytes=file.stat().st_size))
     count = splits["train"]["images"]
-    require(count, f"{folder}: none of {splits['train']['files']:,} training files could be read: "
-                   f"{'; '.join(f'{name}: {why}' for name, why in bad[:3])}")
+    try:
+        for split, facts in splits.items():
+            expect_few(folder, split, facts["files"], bad.get(split, []), broken)
+    except DataError:
+        for job in holed:                                   # the next run reads their files again
+            Path(f"{job.stem}.tsv").unlink()
+        raise
+    bad = [text for split in bad.values() for text in split]
     mean, covariance = total / count, covariance_of(*moments, count * plan["size"] ** 2)
     values, vectors = colour_axes(covariance=covariance)
     with written(folder / "mean.npy") as file:
         np.save(file, mean)
-    write_text(folder / "bad_images.txt", "".join(f"{name}: {why}\n" for name, why in bad))
+    write_text(folder / "bad_images.txt", "".join(f"{text}\n" for text in bad))
     facts = {key: plan[key] for key in ("version", "source", "size", "jpeg", "pillow", "classes")} | dict(
         splits, channel_mean=mean.mean(axis=(0, 1)).tolist(), covariance=covariance.tolist(),
-        eigenvalues=values.tolist(), eigenvectors=vectors.tolist(), bad=len(bad),
+        eigenvalues=values.tolist(), eigenvectors=vectors.tolist(), bad=len(bad), passed=plan.get("passed", []),
+        note=plan.get("note", ""),
         mean_crc32=f"{zlib.crc32((folder / 'mean.npy').read_bytes()):08x}")
     write_text(folder / "dataset.json", json.dumps(facts, indent=1) + "\n")
     for job in jobs:
         os.remove(f"{job.stem}.part.npz")
-    for name in ("train.list", "val.list", "plan.json"):
+    for name in (*(f"{split}.list" for split in splits), "plan.json"):
         os.remove(folder / name)
-    return (f"{folder}: {count:,} images to train, {splits['val']['images']:,} to validate, {plan['size']} x "
-            f"{plan['size']}; {len(bad):,} of {sum(split['files'] for split in splits.values()):,} files left out"
-            + (f", named in {folder / 'bad_images.txt'}" if bad else ""))
+    others = "".join(f", {splits[split]['images']:,} to {purpose}" for split, purpose in (("val", "validate"), ("test", "test"))
+                     if split in splits)
+    lines = [f"{folder}: {count:,} images to train{others}, {plan['size']} x {plan['size']}; {len(bad):,} of "
+             f"{sum(split['files'] for split in splits.values()):,} files left out"
+             + (f", named in {folder / 'bad_images.txt'}" if bad else "")]
+    return "\n".join(lines + [plan["note"]] * bool(plan.get("note")) + [f"passed over: {line}" for line in facts["passed"]])

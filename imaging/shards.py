@@ -60,15 +60,15 @@ def index_of(folder, shard):
 
 
 def open_folder(folder):
-    """(facts, training Split, test Split) of a prepared folder."""
+    """(facts, {split: Split}) of a prepared folder, which has "train" and "val", "test" or both."""
     folder = Path(folder)
-    facts, found = facts_of(folder), []
+    facts, found = facts_of(folder), {}
     try:
         mean, covariance = np.load(folder / "mean.npy", allow_pickle=False), np.array(facts["covariance"])
         require(mean.shape == (facts["size"], facts["size"], 3), f"{mean.shape}")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder / 'mean.npy'}: cannot be read ({error}); prepare the folder again") from error
-    for split in ("train", "val"):
+    for split in splits_in(facts):
         shards = facts[split]["shards"]
         places, labels = np.empty((facts[split]["images"], 3), np.int64), np.empty(facts[split]["images"], np.int64)
         start = 0
@@ -82,8 +82,13 @@ def open_folder(folder):
                 places[i], labels[i] = (number, int(offset), int(count)), int(label)
             start += len(rows)
         files = [folder / shard["file"] for shard in shards]
-        found.append(Split(Shards(files, places, facts["size"], facts["jpeg"], mean, covariance), labels))
-    return facts, *found
+        found[split] = Split(Shards(files, places, facts["size"], facts["jpeg"], mean, covariance), labels)
+    return facts, found
+
+
+def splits_in(facts):
+    """The splits in a dataset.json or plan.json."""
+    return [split for split in ("train", "val", "test") if split in facts]
 
 
 def check_folder(folder):
@@ -91,12 +96,12 @@ def check_folder(folder):
     folder = Path(folder)
     require(folder.is_dir() and is_prepared(folder), f"{folder} is no prepared folder; expected one made by: python "
                                                      "data.py prepare SOURCE PREPARED")
-    facts, train, val = open_folder(folder)
+    facts, splits = open_folder(folder)
     damaged = []
     if zlib.crc32((folder / "mean.npy").read_bytes()) != int(facts["mean_crc32"], 16):
         damaged.append("mean.npy")
-    with tqdm(total=len(train.labels) + len(val.labels), unit="img", desc="checking", disable=None) as bar:
-        for split in ("train", "val"):
+    with tqdm(total=sum(len(split.labels) for split in splits.values()), unit="img", desc="checking", disable=None) as bar:
+        for split in splits:
             for shard in facts[split]["shards"]:
                 with open(folder / shard["file"], "rb") as file:
                     for offset, count, checksum, _, _, name in index_of(folder, shard):
@@ -110,7 +115,7 @@ def check_folder(folder):
     lines = [f"{folder}: prepared from {facts['source']}",
              f"{facts['size']} x {facts['size']} pixels, {coding}, {len(facts['classes']):,} classes; every "
              "checksum is right"]
-    for name, split in ("train", train), ("val", val):
+    for name, split in splits.items():
         own = facts[name]
         per_class = np.bincount(split.labels, minlength=len(facts["classes"]))
         size = sum(shard["bytes"] for shard in own["shards"])
@@ -118,6 +123,7 @@ def check_folder(folder):
                      f"{size / 1e9:.3f} GB, {size / max(1, own['images']):,.0f} bytes an image, {per_class.min():,} to "
                      f"{per_class.max():,} a class")
     lines += [f"left out: {facts['bad']:,} files" + (f", named in {folder / 'bad_images.txt'}" if facts["bad"] else ""),
+              *(f"passed over: {line}" for line in facts.get("passed", ())),
               "mean of red, green, blue: " + ", ".join(f"{value:.2f}" for value in facts["channel_mean"]),
               "eigenvalues of their covariance: " + ", ".join(f"{value:,.0f}" for value in facts["eigenvalues"])]
     return "\n".join(lines)

@@ -1,161 +1,172 @@
 """Sources of image files: which file belongs to which split and class. No image is read.
 
-`find(root)` knows ImageNet's usual forms, and anything laid out like them:
+`find(root)` knows these forms. Split names may have any capitals; several names of one split are after the slash:
 
-    train/CLASS/*, val/CLASS/*                      any folders; CLASS may hold its images in images/
-    train/WNID/*, val/* and its labels              the labels in a text file, see below
+    train/CLASS/*, val/CLASS/*                      any folders; images may be deeper inside CLASS
+    train/…, val/valid/validation/…, test/…         with all three, val validates and test tests
+    train/… alone, or CLASS/* without splits        a fifth of every class is held out for testing, drawn from the seed
+    val/CLASS/* alone                               to evaluate a net
+    train/WNID/*, val/* and its labels              the labels in a text file, see imaging/labels.py
+    train/*_WNID.JPEG, val/*_WNID.JPEG              flat, with the wnid in each name, as Hugging Face's archives unpack
     train/WNID.tar, ILSVRC2012_img_train.tar        the official archives (a tar of 1000 tars), read in place
     ILSVRC2012_img_val.tar and its labels           likewise
     ILSVRC/Data/CLS-LOC/train, …/val                Kaggle's, with LOC_val_solution.csv beside ILSVRC/
     train/WNID/images/*, val/images/*               Tiny-ImageNet's, with val/val_annotations.txt
 
-Labels of a flat val are searched beside it, in the source and in up to three folders above (LABEL_FILES), or named
-by the caller. A line is a file's name and its class (a wnid, or a number: see `Labels`), or only a class for each
-image in the order of their numbers: the devkit's ILSVRC2012_validation_ground_truth.txt, which is also read from inside
-ILSVRC2012_devkit_t12.tar.gz. A label is the position of its class among the training classes in sorted order: for
-ImageNet sorted by wnid, the usual order, not by the devkit's ILSVRC2012_ID.
+A label is the position of its class among the training classes in sorted order: for ImageNet sorted by wnid, the usual
+order, not by the devkit's ILSVRC2012_ID.
 
-Files whose name begins with a dot, or lacks an image's ending (ENDINGS), are passed over. Members of an archive are read
-at their offset and never extracted; links are not followed.
+Files that are not used are counted, with the first of each kind named (items.Passed): other endings, hidden files, images
+beside the folders of classes. Links in folders are followed, like torchvision's ImageFolder does.
 """
 
 import os
 import re
-import stat
-import tarfile
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from imaging.arrays import DATASETS
-from imaging.common import DataError, require
+from imaging.common import TESTING, generator, require
+from imaging.items import ENDINGS, Item, is_image, members
+from imaging.labels import Labels, find_labels, imagenet_classes
 
-ENDINGS = {".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-BYTES = 1 << 28                                             # in one image file
-TRUTH = "ILSVRC2012_validation_ground_truth.txt"
-DEVKIT = "ILSVRC2012_devkit_t12"
-LABEL_FILES = ["val_annotations.txt", "LOC_val_solution.csv", "val_labels.txt", "val_labels.csv", "val.txt", TRUTH,
-               f"{DEVKIT}/data/{TRUTH}", f"data/{TRUTH}", f"{DEVKIT}.tar.gz",
-               "imagenet_2012_validation_synset_labels.txt"]
-
-
-class Item(NamedTuple):
-    """One image file, and the place of its bytes."""
-    name: str       # inside the source, for the index and for bad_images.txt
-    label: int      # the position of its class; -1: none
-    path: str       # the file, or the archive that it is in
-    offset: int     # in the archive; -1: no archive
-    size: int       # bytes in the archive
-    fault: str      # why it cannot be taken, where that is known without reading it; else ""
+NAMES = {"train": ("train", "training", "ILSVRC2012_img_train", "ILSVRC2012_img_train.tar"),
+         "val": ("val", "valid", "validation", "ILSVRC2012_img_val", "ILSVRC2012_img_val.tar"),
+         "test": ("test", "testing")}
+LIKE_A_SPLIT = re.compile(r"(train(ing)?|val(id(ation)?)?|test(ing)?)([^a-z].*)?", re.IGNORECASE)   # "train2017"
+HELD_OUT = 0.2          # the share of every class that tests, where a source has no test images
+WNID = re.compile(r"(?:(n\d{8})_)?.*?(?:_(n\d{8}))?")       # of a flat file's stem: at its beginning, or at its end
 
 
 class Source(NamedTuple):
     classes: list[str]
-    train: Callable         # () → an iterator over Items: class by class, names sorted; archives in their own order
-    val: Callable
+    splits: dict[str, Callable]     # {"train", "val", "test", those that there are: (passed=None) → an iterator over
+                                    # Items: class by class, names sorted; archives in their own order}
+    note: str = ""                  # what was decided here, for the user
+
+    def train(self, passed=None):
+        return self.splits["train"](passed)
+
+    def val(self, passed=None):
+        return self.splits["val"](passed)
 
 
-def read(item):
-    """The bytes of an item, or an exception."""
-    require(not item.fault, item.fault)
-    if item.offset < 0:
-        state = os.stat(item.path)
-        require(stat.S_ISREG(state.st_mode), "not a regular file")      # reading a pipe would wait for ever
-        require(state.st_size <= BYTES, f"{state.st_size:,} bytes, expected {BYTES:,} or fewer")
-    with open(item.path, "rb") as file:
-        if item.offset < 0:
-            return file.read()
-        file.seek(item.offset)
-        raw = file.read(item.size)
-        require(len(raw) == item.size, "the archive is cut short")
-        return raw
+def find(root, labels=None, seed=0):
+    """The Source in a folder.
 
-
-# The thousand classes ------------------------------------------------------------------------------------------------
-
-@lru_cache
-def imagenet_classes():
-    """{wnid: (ILSVRC2012_ID of the devkit, names)} of the 1000 classes, sorted by wnid."""
-    lines = (DATASETS / "imagenet_classes.tsv").read_text(encoding="utf-8").splitlines()
-    return {wnid: (int(number), names) for wnid, number, names in (line.split("\t") for line in lines)}
-
-
-def class_names(classes):
-    """The classes' printed names: for a wnid of ImageNet's the first English name, "crane (n02012849)"
-    where two share it; for others the class itself."""
-    known = imagenet_classes()
-    names = [known[name][1].split(", ")[0] if name in known else name for name in classes]
-    firsts = [names.split(", ")[0] for _, names in known.values()]
-    return [f"{name} ({wnid})" if wnid in known and firsts.count(name) > 1 else name
-            for name, wnid in zip(names, classes)]
-
-
-# Finding -------------------------------------------------------------------------------------------------------------
-
-def is_source(root):
-    """Whether a folder is a source that `find` knows."""
-    return base_of(Path(root)) is not None
-
-
-def base_of(root):
-    return next((base for base in (root, root / "ILSVRC/Data/CLS-LOC", root / "Data/CLS-LOC")
-                 if first(base, "train", "ILSVRC2012_img_train", "ILSVRC2012_img_train.tar")), None)
-
-
-def first(base, *names):
-    return next((base / name for name in names if (base / name).exists()), None)
-
-
-def find(root, labels=None):
-    """The Source in a folder; labels: the file with the labels of a flat val, instead of searching.
-
-    Raises DataError if there is none, a split is missing or empty, or labels are missing or invalid.
+    labels: the file with the labels of a flat val, instead of searching. seed: for the images held out where there is only
+    one split. Raises DataError if there is no form of the above, or labels are missing or invalid.
     """
-    root = Path(root)
-    base = base_of(root)
-    require(base, f"{root}: found no train/, ILSVRC2012_img_train.tar or ILSVRC/Data/CLS-LOC/train; expected a folder "
-                  "with train/CLASS/* and val/CLASS/*, or with ImageNet's archives")
-    train_path = first(base, "train", "ILSVRC2012_img_train", "ILSVRC2012_img_train.tar")
-    parts = class_parts(train_path)
-    val = first(base, "val", "ILSVRC2012_img_val", "ILSVRC2012_img_val.tar")
-    require(parts and val, f"{root}: found {len(parts)} training classes and {'a' if val else 'no'} val; expected some "
-            f"images train/CLASS/* and val/CLASS/*, ending in {', '.join(sorted(ENDINGS))}, or ImageNet's archives")
-    classes = list(parts)
-    number = {name: label for label, name in enumerate(classes)}
-
-    def train():
-        if train_path.is_file():
-            yield from (item for item in members(train_path, {".tar"}) if item.fault)      # of a tar of tars
-        for name, part in parts.items():
-            for item in part():
-                yield item._replace(label=number[name])
-
-    val_parts = class_parts(val) if val.is_dir() and not (val / "val_annotations.txt").exists() else {}
-    require(not (val_parts and labels), f"{val}: has its images in folders of classes, so that no labels are needed; "
-                                        "leave --labels out")
-    if val_parts:
-        def validate():
-            for name, part in val_parts.items():
-                for item in part():
-                    yield labelled(item, name, number)
-    else:
-        def flat():
-            return members(val) if val.is_file() else files(first(val, "images") or val, val.name)
-
-        require_image(flat, root, val)
-        look_up = Labels(labels or find_labels(root, base, val), classes)
-
-        def validate():
-            for item in flat():
-                yield item if item.fault else labelled(item, look_up(item.name), number)
-    require_image(train, root, "train")
-    return Source(classes, train, validate)
+    root = Path(root).resolve()
+    places = splits_of(root)
+    if not places:
+        return unsplit(root, class_parts(root, deep=False), root, seed)
+    parts = {split: class_parts(path) for split, path in places.items()}
+    known = parts["train"] if "train" in parts else parts["val"]
+    if "train" not in parts and not set(known) - {"images"} and (labels or find_labels(root, places["val"].parent, places["val"])):
+        known = imagenet_classes()                          # a flat val alone
+    require(known, f"{root}: found {listing(places.get('train', root))} in {places.get('train', root).name}, and no class; "
+                   f"{EXPECTED}")
+    if list(places) == ["train"]:
+        require(not labels, f"{root}: found no val for the labels of {labels}; leave --labels out, or add val/")
+        return unsplit(root, parts["train"], places["train"], seed)
+    number, found = {name: label for label, name in enumerate(known)}, {}
+    if "train" in places:
+        found["train"] = labelled_parts(parts["train"], number, places["train"])
+    for split in [split for split in ("val", "test") if split in places]:
+        found[split] = split_of(root, places[split], parts[split], number, labels if split == "val" else None, split)
+    found = {split: items for split, items in found.items() if items}
+    return Source(list(known), found)
 
 
-def require_image(items, root, where):
-    require(next(items(), None), f"{root}: found no image in {where}; expected some images train/CLASS/* and "
-                                 f"val/CLASS/*, ending in {', '.join(sorted(ENDINGS))}")
+def splits_of(root):
+    """{split: its folder or archive} of those that a folder has; its names in lower case go first."""
+    for base in (root, root / "ILSVRC/Data/CLS-LOC", root / "Data/CLS-LOC"):
+        inside = sorted(entries(base), key=lambda entry: entry.name, reverse=True) if base.is_dir() else []
+        there = {entry.name.lower(): Path(entry.path) for entry in inside if entry.is_dir() or entry.name.endswith(".tar")}
+        found = {split: next(there[name.lower()] for name in names if name.lower() in there)
+                 for split, names in NAMES.items() if any(name.lower() in there for name in names)}
+        if "train" in found or "val" in found:
+            return found
+    return {}
+
+
+def split_of(root, path, parts, number, labels, split):
+    """The function that yields a split's Items with their labels; None for a test set without labels."""
+    own = [name for name in parts if name in number]
+    require(not (own and labels), f"{path}: has its images in folders of classes, so that no labels are needed; leave "
+                                  "--labels out")
+    if own:
+        return labelled_parts(parts, number, path)
+    require(next(flat(path, None), None) or parts, f"{path}: found no image in it; {EXPECTED}")
+    file = labels or (find_labels(root, path.parent, path) if split == "val" else None)
+    require(file or not set(parts) - {"images"}, f"{path}: found the classes {some(parts)}, none of them in train "
+            f"({some(number)}): name the same classes in both, capitals too")
+    if file is None and split == "test":                    # ImageNet's test set: its labels were never published
+        return lambda passed=None: without_labels(path, passed)
+    require(file, f"{path}: found its images in one folder and no labels for them; expected {path.name}/CLASS/*, or one of "
+                  f"val_annotations.txt, LOC_val_solution.csv, val.txt … beside it, or --labels FILE")
+    look_up = Labels(file, list(number))
+
+    def items(passed=None):
+        for item in flat(path, passed):
+            yield item if item.fault else labelled(item, look_up(item.name), number)
+    return items
+
+
+def without_labels(path, passed):
+    """No Item; the images are counted as passed over."""
+    for item in flat(path, passed) if passed is not None else ():
+        passed.add(item.name, "images without labels")
+    yield from ()
+
+
+def unsplit(root, parts, path, seed):
+    """The Source of classes without splits: a share of every class is held out."""
+    misleading = [name for name in parts if LIKE_A_SPLIT.fullmatch(name)] if path == root else []
+    require(len(parts) > 1 and not misleading, f"{root}: found {listing(root)}; {hint(root)}{EXPECTED}")
+    number = {name: label for label, name in enumerate(parts)}
+
+    def items(testing):
+        def one(passed=None):
+            for name, part in parts.items():
+                own = list(part(None if testing else passed))
+                held = generator(seed, TESTING, number[name]).permutation(len(own)) < round(HELD_OUT * len(own))
+                yield from (item._replace(label=number[name]) for item, out in zip(own, held) if out == testing)
+            if passed is not None and not testing:
+                beside(path, parts, passed)
+        return one
+
+    return Source(list(parts), {"train": items(False), "test": items(True)},
+                  f"{HELD_OUT:.0%} of every class held out for testing")
+
+
+EXPECTED = ("expected the folders train/CLASS/* and val/CLASS/* (or test/CLASS/*), or CLASS/* alone, with images ending in "
+            f"{', '.join(sorted(ENDINGS))}, or ImageNet's archives, CIFAR-10's or MNIST's files")
+
+
+def hint(root):
+    """A sentence for forms that are known but cannot be read in place; else nothing."""
+    names = [entry.name for entry in entries(root)] if root.is_dir() else []
+    if any(re.fullmatch(r"(train|val|test)_images.*\.tar\.gz", name) for name in names):
+        return ("these are Hugging Face's compressed archives: unpack them, mkdir train val && for f in train_images_*.tar.gz; "
+                "do tar xzf $f -C train; done && tar xzf val_images.tar.gz -C val; ")
+    if any(name.endswith(".parquet") for name in names) or (root / "data").is_dir() and any(
+            entry.name.endswith(".parquet") for entry in entries(root / "data")):
+        return "these are Parquet files: save their images as files, train/CLASS/* and val/CLASS/*; "
+    return ""
+
+
+def listing(folder):
+    """The first names in a folder, for a message."""
+    names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries(folder)) \
+        if folder.is_dir() else []
+    return some(names) if names else "nothing"
+
+
+def some(names):
+    names = list(names)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def labelled(item, name, number):
@@ -164,23 +175,73 @@ def labelled(item, name, number):
     return item._replace(fault=item.fault or ("no label" if name is None else f"no training image of {name}"))
 
 
-def class_parts(path):
-    """{class: a function that gives its Items}, sorted, of a folder of folders or tars, or a tar of tars."""
+def labelled_parts(parts, number, path):
+    """The function that yields the Items of folders of classes with their labels."""
+    def items(passed=None):
+        if path.is_file():
+            yield from (item for item in members(path, {".tar"}) if item.fault)            # of a tar of tars
+        for name, part in parts.items():
+            for item in part(passed):
+                yield labelled(item, name, number)
+        if passed is not None and path.is_dir():
+            beside(path, parts, passed)
+    return items
+
+
+def beside(path, parts, passed):
+    """Count what is in a folder of classes without being one."""
+    with os.scandir(path) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            name = f"{path.name}/{entry.name}"
+            if entry.name.startswith("."):
+                passed.add(name, "hidden files or folders")
+            elif entry.is_dir():
+                if entry.name not in parts:
+                    passed.add(name, "folders without images")
+            elif is_image(entry.name):
+                if wnid_of(entry.name) not in parts or (path / wnid_of(entry.name)).is_dir():
+                    passed.add(name, "images beside the folders of classes")
+            elif not entry.name.endswith(".tar"):
+                passed.add(name)
+
+
+def class_parts(path, deep=True):
+    """{class: a function (passed) → its Items}, sorted, of a folder of folders or tars, of flat files with wnids in their
+    names, or of a tar of tars. deep: images may be folders deeper; else only in the class's folder, or in images/ there."""
     if path.is_file():
         tars = {Path(item.name).stem: item for item in members(path, {".tar"}) if not item.fault}
-        require(tars, f"{path}: found no tar in it; expected ImageNet's tar of 1000 tars")
-        return {name: lambda item=tars[name]: members(path, ENDINGS, item.offset, item.size, item.name)
+        return {name: lambda passed=None, item=tars[name]: members(path, ENDINGS, item.offset, item.size, item.name, passed)
                 for name in sorted(tars)}
-    parts = {}
+    parts, flat_names = {}, []
     for entry in sorted(entries(path), key=lambda entry: entry.name):
         name, inside = entry.name, Path(entry.path)
+        prefix = f"{path.name}/{name}"
         if entry.is_dir():
-            inner = inside / "images" if (inside / "images").is_dir() else inside
-            if any(is_image(child.name) for child in entries(inner)):
-                parts[name] = lambda inner=inner, name=name: files(inner, f"{path.name}/{name}")
+            if any(True for _ in files(inside, prefix, deep=deep)):
+                parts[name] = lambda passed=None, inside=inside, prefix=prefix: files(inside, prefix, passed)
         elif name.endswith(".tar"):
-            parts[name[:-4]] = lambda inside=inside, name=name: members(inside, ENDINGS, name=f"{path.name}/{name}")
+            expect_class(inside)
+            parts[name[:-4]] = lambda passed=None, inside=inside, prefix=prefix: members(inside, name=prefix, passed=passed)
+        elif is_image(name) and wnid_of(name):
+            flat_names.append((wnid_of(name), name))
+    if not parts:
+        for wnid, name in sorted(flat_names):
+            parts.setdefault(wnid, []).append(Item(f"{path.name}/{name}", -1, os.path.join(path, name), -1, -1, ""))
+        parts = {wnid: lambda passed=None, own=own: iter(own) for wnid, own in parts.items()}
     return parts
+
+
+def expect_class(path):
+    """Raise DataError if a tar is a shard of WebDataset, which holds images of any classes, with their labels."""
+    shard = next((item.name for item in members(path, {".cls", ".json"})), None)
+    require(not shard, f"{path}: found {shard}, so this is a shard of WebDataset; expected one tar for each class: sort its "
+                       "images into train/CLASS/ and val/CLASS/")
+
+
+def wnid_of(name):
+    """The wnid at the end of a file's name, else the one at its beginning, else None."""
+    begin, end = WNID.fullmatch(os.path.splitext(name)[0]).groups()
+    return end or begin
 
 
 def entries(folder):
@@ -188,154 +249,31 @@ def entries(folder):
         return [entry for entry in found if not entry.name.startswith(".")]
 
 
-def is_image(name, endings=ENDINGS):
-    base = os.path.basename(name)
-    return not base.startswith(".") and os.path.splitext(base)[1].lower() in endings
+def flat(path, passed):
+    """The Items of a flat split."""
+    if path.is_file():
+        return members(path, passed=passed)
+    inner = path / "images" if (path / "images").is_dir() else path
+    return files(inner, path.name, passed)
 
 
-def files(folder, prefix):
-    """The Items of a folder's image files, sorted by name."""
-    for name in sorted(entry.name for entry in entries(folder)):
-        if is_image(name):
-            yield Item(f"{prefix}/{name}", -1, os.path.join(folder, name), -1, -1, "")
-
-
-# Archives ------------------------------------------------------------------------------------------------------------
-
-class Section:
-    """A stretch of an open file as a file of its own, for tarfile."""
-
-    def __init__(self, file, offset, size):
-        self.file, self.start, self.size, self.position = file, offset, size, 0
-
-    def tell(self):
-        return self.position
-
-    def seek(self, position, whence=os.SEEK_SET):
-        self.position = position + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
-        return self.position
-
-    def read(self, count=-1):
-        left = max(0, self.size - self.position)
-        self.file.seek(self.start + self.position)
-        data = self.file.read(left if count < 0 else min(count, left))
-        self.position += len(data)
-        return data
-
-
-def members(path, endings=ENDINGS, offset=0, size=None, name=None):
-    """The Items of an uncompressed tar, or of one within another (offset, size), in its order; a member that is
-    no plain file, or whose name leads elsewhere, has a fault; a damaged archive ends in an Item with that fault."""
-    name = name or path.name
-    try:
-        with open(path, "rb") as file:
-            section = Section(file, offset, os.fstat(file.fileno()).st_size if size is None else size)
-            with tarfile.open(fileobj=section, mode="r:") as tar:
-                while member := tar.next():
-                    tar.members.clear()                     # else tarfile remembers them all
-                    fault = fault_of(member)
-                    if fault or not member.isdir() and is_image(member.name, endings):
-                        yield Item(f"{name}/{member.name}", -1, str(path), offset + member.offset_data, member.size,
-                                   fault)
-                section.seek(tar.offset)
-                mark = section.read(512)
-                require(len(mark) == 512 and not any(mark), f"damaged or cut short at byte {tar.offset:,}: its other "
-                                                            "images are lost")
-    except (tarfile.TarError, OSError, DataError) as error:
-        yield Item(name, -1, str(path), offset, 0, f"not a whole uncompressed tar ({error})")
-
-
-def fault_of(member):
-    if member.name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", member.name):
-        return "its name leads out of the archive"
-    if member.issym() or member.islnk():
-        return f"a link to {member.linkname}, not followed"
-    if member.isdir():
-        return ""
-    if not member.isreg() or member.issparse():
-        return "not a plain file"
-    if member.size > BYTES and not member.name.endswith(".tar"):
-        return f"{member.size:,} bytes, expected {BYTES:,} or fewer"
-    return ""
-
-
-# Labels of a flat val ------------------------------------------------------------------------------------------------
-
-def find_labels(root, base, val):
-    folders = [val if val.is_dir() else base, *dict.fromkeys([base, root, *base.parents[:3]])]
-    path = next((folder / name for folder in folders for name in LABEL_FILES if (folder / name).is_file()), None)
-    require(path, f"{val}: found its images in one folder and no labels for them; expected val/CLASS/*, or one of "
-                  f"{', '.join(LABEL_FILES)} in {base}, or --labels FILE")
-    return path
-
-
-class Labels:
-    """name of an image file → its class, or None. Reads a file of labels:
-
-        NAME CLASS          separated by space, tab or comma; NAME with or without folders and ending; what follows a
-                            second tab or a space after the comma is a box, and is not read
-        CLASS               one line per image, for the image with that number at the end of its name
-
-    CLASS is a class as such (a wnid), or a number. A number alone on its line is the devkit's ILSVRC2012_ID, from 1 to
-    1000; a number after a name counts from 0 in sorted order, among the thousand classes if all training classes are of
-    ImageNet, else among the training classes.
-    """
-
-    def __init__(self, path, classes):
-        path = Path(path)
-        known = imagenet_classes()
-        self.devkit = {number: wnid for wnid, (number, _) in known.items()}
-        self.order = list(known) if set(classes) <= known.keys() else classes
-        try:
-            lines = [line.strip() for line in self.text(path).splitlines()]
-        except (OSError, tarfile.TarError, KeyError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: no labels can be read from it ({error}); name another file: --labels") from error
-        lines = [line for line in lines if line and not line.startswith("ImageId,")]
-        pairs = [self.fields(line) for line in lines]
-        require(pairs, f"{path}: found no label in it; expected lines of a name and a class")
-        self.numbered = all(name is None for name, _ in pairs)
-        wrong = next((line for line, (name, label) in zip(lines, pairs) if self.meaning(name, label) is None or
-                      (name is None) != self.numbered), None)
-        require(wrong is None, f"{path}: found the line {wrong!r}; expected in each line a name and a class, or in "
-                               f"each a class alone: a wnid, or a number below {len(self.order)} (alone: 1 to 1000)")
-        self.table = {i if name is None else stem(name): self.meaning(name, label)
-                      for i, (name, label) in enumerate(pairs, start=1)}
-
-    def text(self, path):
-        if path.name.endswith((".tar.gz", ".tgz")):
-            with tarfile.open(path, "r:gz") as tar:
-                member = next((member for member in tar if member.isreg() and member.name.endswith(f"/{TRUTH}")), None)
-                require(member and member.size <= BYTES, f"{path}: found no {TRUTH} in it; expected ImageNet's devkit")
-                return tar.extractfile(member).read().decode()
-        require(path.stat().st_size <= BYTES, f"{path}: too large for a list of labels")
-        return path.read_text(encoding="utf-8-sig")
-
-    def fields(self, line):
-        """(name or None, class) of a line."""
-        if "\t" in line:
-            return tuple(line.split("\t")[:2])
-        if "," in line:
-            name, rest = line.split(",", 1)
-            return name.strip(), (rest.split() or [""])[0]
-        *name, label = line.rsplit(None, 1)
-        return (name[0] if name else None), label
-
-    def meaning(self, name, label):
-        """The class that a label means, or None."""
-        if not label.isdecimal():
-            return label or None
-        if name is None:
-            return self.devkit.get(int(label))
-        return self.order[int(label)] if int(label) < len(self.order) else None
-
-    def __call__(self, name):
-        if not self.numbered:
-            return self.table.get(stem(name))
-        number = re.search(r"(\d+)$", stem(name))
-        return self.table.get(int(number[1])) if number else None
-
-
-def stem(name):
-    """A file's name without folders and without its ending, if that is an image's."""
-    base = os.path.basename(name)
-    return os.path.splitext(base)[0] if is_image(base) else base
+def files(folder, prefix, passed=None, deep=True, above=()):
+    """The Items of the image files in a folder and below it, sorted by name, folders after files. deep=False: below it only
+    in images/. above: the folders that this one is in, against links that lead back."""
+    folders = []
+    with os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            name = f"{prefix}/{entry.name}"
+            if entry.name.startswith("."):
+                if passed is not None:
+                    passed.add(name, "hidden files or folders")
+            elif entry.is_dir():
+                folders.append(entry)
+            elif is_image(entry.name):
+                yield Item(name, -1, entry.path, -1, -1, "")
+            elif passed is not None:
+                passed.add(name)
+    above = (*above, os.path.realpath(folder))
+    for entry in folders:
+        if (deep or entry.name == "images") and os.path.realpath(entry.path) not in above:
+            yield from files(entry.path, f"{prefix}/{entry.name}", passed, deep, above)

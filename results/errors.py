@@ -48,7 +48,7 @@ def images_for(net, source, split):
     the net was trained on."""
     source = source or net.source
     expect(source, f"{net.name} does not say what it was trained on: name images with --data")
-    pictures = data.load(source, net.size, net.channels, net.seed, net.holdout)
+    pictures = data.load(source, net.size, net.channels, net.seed, net.holdout, parts=(split,))
     return pictures, getattr(pictures, split)
 
 

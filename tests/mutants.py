@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE, LONG, FAST, API = (
+LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE, LONG, FAST, API, SOURCES = (
     f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "views", "imagenet", "kernels",
-                                         "strict_network", "interop", "evaluate", "long_runs", "fast", "api"))
+                                         "strict_network", "interop", "evaluate", "long_runs", "fast", "api", "sources"))
 
 ANEW = f"{VIEWS}::test_colour_is_drawn_anew_for_every_image_and_epoch_but_not_for_every_batch"
 
@@ -313,16 +313,26 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{VIEWS}::test_no_more_is_made_than_asked_for"),
     ("data: threads are not ended", "imaging/prefetch.py", "self.pool.shutdown(cancel_futures=True)", "pass",
      f"{VIEWS}::test_close_ends_the_threads"),
-    ("sources: the devkit's order used as ours", "imaging/sources.py", "return self.devkit.get(int(label))",
-     "return self.order[int(label) - 1]", f"{IMAGENET}::test_every_form_gives_the_same_images_and_labels"),
-    ("sources: links are followed", "imaging/sources.py", "if member.issym() or member.islnk():", "if False:",
+    ("sources: the devkit's order used as ours", "imaging/labels.py", "return self.devkit.get(int(label)) if",
+     "return self.order[int(label) - 1] if", f"{IMAGENET}::test_every_form_gives_the_same_images_and_labels"),
+    ("sources: links are followed", "imaging/items.py", "if member.issym() or member.islnk():", "if False:",
      f"{IMAGENET}::test_what_leads_out_of_an_archive_is_never_followed"),
-    ("sources: ../ is allowed", "imaging/sources.py", 'if member.name.startswith(("/", "\\\\")) or', "if",
+    ("sources: ../ is allowed", "imaging/items.py", 'if member.name.startswith(("/", "\\\\")) or', "if",
      f"{IMAGENET}::test_what_leads_out_of_an_archive_is_never_followed"),
-    ("sources: an archive's end is not checked", "imaging/sources.py", "len(mark) == 512 and not any(mark)", "True",
+    ("sources: an archive's end is not checked", "imaging/items.py", "len(mark) == 512 and not any(mark)", "True",
      f"{IMAGENET}::test_a_damaged_archive_loses_its_rest_and_no_more"),
-    ("sources: a pipe is read", "imaging/sources.py", "stat.S_ISREG(state.st_mode)", "True",
+    ("sources: a pipe is read", "imaging/items.py", "stat.S_ISREG(state.st_mode)", "True",
      f"{IMAGENET}::test_links_pipes_and_giants_in_folders"),
+    ("sources: a position goes before the name of a class", "imaging/labels.py", "if label in self.classes or not label.isdecimal():",
+     "if not label.isdecimal():", f"{SOURCES}::test_the_name_of_a_class_goes_before_a_position"),
+    ("sources: a failing disk breaks images", "imaging/decode.py", "        raise DataError(f\"{item.path}: cannot", "        raise Broken(f\"{item.path}: cannot",
+     f"{SOURCES}::test_a_file_system_that_fails_stops_and_the_same_command_goes_on"),
+    ("sources: a class's test images train, too", "imaging/sources.py", "if out == testing)", "if out >= testing)",
+     f"{SOURCES}::test_without_splits_a_fifth_tests"),
+    ("sources: what is passed over is not counted", "imaging/sources.py", "            elif passed is not None:\n                passed.add(name)\n", "",
+     f"{SOURCES}::test_files_found_are_used_bad_or_passed_over"),
+    ("prepare: broken files stay broken", "imaging/prepare.py", "holed += [job] if own else []", "pass",
+     f"{SOURCES}::test_files_that_were_broken_are_read_again_after_an_error"),
     ("decode: bombs are decoded", "imaging/decode.py", "image.width * image.height <= PIXELS", "True",
      f"{IMAGENET}::test_a_bomb_is_not_decoded"),
     ("decode: shrunk by the decoder at any size", "imaging/decode.py", "size >= 256 and", "",

@@ -19,7 +19,7 @@ from PIL import Image
 import data
 from data import DataError
 from imaging import decode as decoding
-from imaging import prepare, shards, sources
+from imaging import items, labels, prepare, shards, sources
 from imaging.decode import decode
 from imaging.views import colour_axes
 
@@ -142,8 +142,8 @@ FORMS = {"folders": folders, "devkit archive": devkit_archive, "archives": archi
          "kaggle": kaggle, "tiny-imagenet": tiny_imagenet,
          "name wnid": flat_with_labels("val_labels.txt", lambda i, name, wnid: f"{name} {wnid}\n"),
          "name label": flat_with_labels("val_labels.txt", lambda i, name, wnid: f"val/{name} {POSITION[wnid]}\n"),
-         "ground truth": flat_with_labels(sources.TRUTH, lambda i, name, wnid: f"{DEVKIT_ID[wnid]}\n"),
-         "wnid alone": flat_with_labels(sources.LABEL_FILES[-1], lambda i, name, wnid: f"{wnid}\n"),
+         "ground truth": flat_with_labels(labels.TRUTH, lambda i, name, wnid: f"{DEVKIT_ID[wnid]}\n"),
+         "wnid alone": flat_with_labels(labels.LABEL_FILES[-1], lambda i, name, wnid: f"{wnid}\n"),
          "csv": flat_with_labels("val_labels.csv", lambda i, name, wnid: f"{name},{wnid}\n")}
 
 
@@ -152,9 +152,9 @@ def test_every_form_gives_the_same_images_and_labels(tmp_path, form):
     FORMS[form](tmp_path)
     source = sources.find(tmp_path)
     assert source.classes == WNIDS
-    assert [(item.label, sources.read(item)) for item in source.train()] == [
+    assert [(item.label, items.read(item)) for item in source.train()] == [
         (label, content) for label, wnid in enumerate(WNIDS) for content in TRAIN[wnid].values()]
-    found = {Path(item.name).name: (WNIDS[item.label], sources.read(item)) for item in source.val()}
+    found = {Path(item.name).name: (WNIDS[item.label], items.read(item)) for item in source.val()}
     assert found == VAL
     before = sorted(path for path in tmp_path.rglob("*"))
     loaded = data.load(tmp_path, size=8, holdout=0.25)
@@ -173,21 +173,21 @@ def test_prepare_takes_every_form(tmp_path, form):
 def test_the_devkits_order_is_not_ours_and_goes_through_the_wnid():
     """The devkit's ground truth of the first ten validation images begins 490, 361, 171 …; counted by sorted wnid, as
     Caffe's val.txt lists them, they are 65, 970, 230 …"""
-    devkit = {number: wnid for wnid, (number, _) in sources.imagenet_classes().items()}
-    position = {wnid: label for label, wnid in enumerate(sources.imagenet_classes())}
+    devkit = {number: wnid for wnid, (number, _) in labels.imagenet_classes().items()}
+    position = {wnid: label for label, wnid in enumerate(labels.imagenet_classes())}
     assert [position[devkit[number]] for number in (490, 361, 171, 822, 297, 482, 13, 704, 599, 164)] == [
         65, 970, 230, 809, 516, 57, 334, 415, 674, 332]
 
 
 def test_the_thousand_classes():
-    known = sources.imagenet_classes()
+    known = labels.imagenet_classes()
     assert len(known) == 1000 and list(known) == sorted(known)
     assert sorted(number for number, _ in known.values()) == list(range(1, 1001))
     assert known["n01440764"] == (449, "tench, Tinca tinca")
-    names = sources.class_names(list(known))
+    names = labels.class_names(list(known))
     assert len(set(names)) == 1000 and names[0] == "tench" and names[207] == "golden retriever"
     assert names[134] == "crane (n02012849)" and names[517] == "crane (n03126707)"
-    assert sources.class_names(["cat", "n01440764"]) == ["cat", "tench"]
+    assert labels.class_names(["cat", "n01440764"]) == ["cat", "tench"]
 
 
 @pytest.mark.parametrize("text, sentence", [
@@ -217,7 +217,7 @@ def test_labels_that_are_missing(tmp_path):
     folders(tmp_path / "other")
     with pytest.raises(DataError, match="no labels are needed; leave --labels out"):
         sources.find(tmp_path / "other", tmp_path / "mine.txt")
-    with pytest.raises(DataError, match="found no train/"):
+    with pytest.raises(DataError, match="found ILSVRC2012_val_00000001.JPEG, .* and 1 more; expected the folders train/CLASS"):
         sources.find(tmp_path / "val")
 
 
@@ -243,7 +243,7 @@ def test_what_leads_out_of_an_archive_is_never_followed(tmp_path):
     for item in found:
         if item.fault:
             with pytest.raises(DataError):
-                sources.read(item)
+                items.read(item)
 
 
 def test_a_damaged_archive_loses_its_rest_and_no_more(tmp_path):
@@ -269,14 +269,14 @@ def test_links_pipes_and_giants_in_folders(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
     with open(tmp_path / "giant.jpg", "wb") as file:
-        file.truncate(sources.BYTES + 1)
+        file.truncate(items.BYTES + 1)
     put(tmp_path / "fine.jpg", b"x")
     reasons = {}
     signal.signal(signal.SIGALRM, lambda *_: pytest.fail("waits for the pipe"))
     signal.alarm(20)
     for item in sources.files(tmp_path, "train/a"):
         try:
-            reasons[item.name] = sources.read(item)
+            reasons[item.name] = items.read(item)
         except (DataError, OSError) as error:
             reasons[item.name] = str(error)
     signal.alarm(0)
@@ -331,18 +331,21 @@ def test_odd_files_are_read_or_named_and_the_counts_add_up(tmp_path):
     for name, content in (READ | LEFT_OUT).items():
         put(odd / name, content)
     (odd / os.fsdecode(b"latin-\xe9.JPEG")).write_bytes(coded(4))
-    (odd / "gone.JPEG").symlink_to("nowhere")
     put(tmp_path / "source" / "val" / "a" / "x.JPEG", coded(1))
     put(tmp_path / "source" / "val" / "strange" / "y.JPEG", coded(1))
+    with pytest.raises(DataError, match="1 of the 2 files of val cannot be used, over 1%: val/strange/y.JPEG: no training "
+                                        "image of strange; repair.* --broken"):
+        prepare.prepare_folder(tmp_path / "source", tmp_path / "out", size=12, workers=2)
+    assert not (tmp_path / "out").exists()
     began = time.monotonic()
-    text = prepare.prepare_folder(tmp_path / "source", tmp_path / "out", size=12, workers=2)
+    text = prepare.prepare_folder(tmp_path / "source", tmp_path / "out", size=12, workers=2, broken=0.6)
     assert time.monotonic() - began < 60
-    assert "11 images to train, 1 to validate, 12 x 12; 9 of 21 files left out, named in" in text
+    assert "11 images to train, 1 to validate, 12 x 12; 8 of 20 files left out, named in" in text
     facts = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert facts["train"]["files"] == len(READ) + len(LEFT_OUT) + 2 and facts["train"]["images"] == len(READ) + 1
+    assert facts["train"]["files"] == len(READ) + len(LEFT_OUT) + 1 and facts["train"]["images"] == len(READ) + 1
     bad = dict(re.match(r"[^:]*/(.*?): (.*)", line).groups()
                for line in (tmp_path / "out" / "bad_images.txt").read_text().splitlines())
-    assert bad.keys() == LEFT_OUT.keys() | {"gone.JPEG", "y.JPEG"}
+    assert bad.keys() == LEFT_OUT.keys() | {"y.JPEG"}
     assert all(REASONS[name] in bad[name] for name in REASONS)
     assert bad["y.JPEG"] == "no training image of strange"
     names = [row[-1] for row in shards.index_of(tmp_path / "out", facts["train"]["shards"][0])]
@@ -582,7 +585,7 @@ def test_a_process_that_dies_is_an_error_at_once(larger, tmp_path):
     victims = [pid for pid in workers if b"multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(victims[0], signal.SIGKILL)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 1 and "was killed (out of memory?)" in err and "Traceback" not in err
+    assert process.returncode == 1 and "was killed for want of memory" in err and "Traceback" not in err
     assert gone_within(workers)
 
 
@@ -593,12 +596,13 @@ def test_another_order_in_the_same_folder_is_refused(source, prepared, tmp_path)
         prepare.prepare_folder(source, tmp_path / "full", size=16)
     with pytest.raises(DataError, match="a file; expected a folder"):
         prepare.prepare_folder(source, tmp_path / "full" / "something", size=16)
-    prepare.make_plan(source, tmp_path / "begun", 16, 0, None)
+    (tmp_path / "begun").mkdir()
+    prepare.make_plan(source, tmp_path / "begun", 16, 0, None, 0.01)
     with pytest.raises(DataError, match=r"was begun with size=16 \(now 32\); resume with the same"):
         prepare.prepare_folder(source, tmp_path / "begun", size=32)
-    with pytest.raises(DataError, match="expected a size of at least 1 pixel"):
+    with pytest.raises(DataError, match="--size must be at least 1"):
         prepare.prepare_folder(source, tmp_path / "new", size=0)
-    with pytest.raises(DataError, match="0 workers"):
+    with pytest.raises(DataError, match="--workers must be from 1 to"):
         prepare.prepare_folder(source, tmp_path / "new", workers=0)
 
 
@@ -610,7 +614,7 @@ def test_too_little_room_is_said_first(source, tmp_path):
 def test_no_readable_image_is_a_sentence(tmp_path):
     put(tmp_path / "source" / "train" / "a" / "x.jpg", b"")
     put(tmp_path / "source" / "val" / "a" / "x.jpg", b"")
-    with pytest.raises(DataError, match="none of 1 training files could be read: train/a/x.jpg: empty file"):
+    with pytest.raises(DataError, match="1 of the 1 files of train cannot be used, over 1%: train/a/x.jpg: empty file"):
         prepare.prepare_folder(tmp_path / "source", tmp_path / "out", size=8)
 
 
@@ -665,10 +669,12 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
 
 @pytest.mark.skipif(not (SHARED / "ilsvrc_mini").is_dir(), reason="needs shared/data/ilsvrc_mini beside the project")
 def test_ilsvrc_mini(tmp_path):
-    """Its two validation images are wigs, of which it has none to train: they are named. The PNG named JPEG is read."""
-    text = prepare.prepare_folder(SHARED / "ilsvrc_mini", tmp_path / "out", size=64)
-    assert "127 images to train, 0 to validate, 64 x 64; 2 of 129 files left out" in text
-    assert (tmp_path / "out" / "bad_images.txt").read_text().count("no training image of n04584207") == 2
+    """Its two validation images are wigs, of which it has none to train: that is an error. The PNG named JPEG is read."""
+    with pytest.raises(DataError, match="2 of the 2 files of val cannot be used, over 100%: .*no training image of n04584207"):
+        prepare.prepare_folder(SHARED / "ilsvrc_mini", tmp_path / "out", size=64, broken=1)
+    text = prepare.prepare_folder(SHARED / "ilsvrc_mini" / "train", tmp_path / "out", size=64)
+    found = re.search("(\\d+) images to train, (\\d+) to test, 64 x 64; 0 of 127 files left out\\n20% of every class held", text)
+    assert int(found[1]) + int(found[2]) == 127 and int(found[2]) >= 1
     odd = {}
     for file in sorted((SHARED / "ilsvrc_mini" / "odd").iterdir()):
         try:
