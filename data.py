@@ -45,6 +45,7 @@ from imaging.prepare import BROKEN, prepare_folder
 from imaging.shards import check_folder, is_prepared, open_folder
 from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_noise, draws, mean_image, random_views,
                            room, ten_views, view_side)
+from training.terminal import any_terminal
 
 MEMORY = 4 << 30        # bytes of images; loading briefly takes twice that
 
@@ -337,7 +338,12 @@ def make_parser():
 
 
 def main(arguments=None):
-    options = make_parser().parse_args(arguments)
+    with any_terminal():
+        run(make_parser().parse_args(arguments))
+
+
+def run(options):
+    """Carry out a command; an error that a user can fix ends in a sentence and status 1."""
     try:
         if options.command == "prepare":
             text = prepare_folder(options.source, options.folder, options.size, options.jpeg, options.workers,

@@ -36,6 +36,7 @@ from results.layers import activations, filters
 from results.neighbours import neighbours
 from training.errors import UserError, expect
 from training.run import newest
+from training.terminal import any_terminal
 
 
 def export(net, options, out):
@@ -123,7 +124,12 @@ def run(options):
 def main(arguments=None):
     """Evaluate with a list of command-line arguments (default: the program's own) → the exit status: 0, 1 after an error
     (also if some photographs could not be read), 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with any_terminal():
+        return guarded(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def guarded(arguments):
+    """The exit status of a command line; an error that a user can fix is a sentence on standard error."""
     parser, commands = make_parser()
     if arguments and arguments[0] not in commands and arguments[0] not in ("-h", "--help"):
         arguments = ["errors", *arguments]                  # the command that needs no name

@@ -29,6 +29,7 @@ from training.errors import UserError, expect
 from training.meter import Meter
 from training.options import ALTERNATIVES, IMAGES, INITIAL, given, option, read_options
 from training.run import COLUMNS, Run, new_folder
+from training.terminal import any_terminal
 
 
 def train(options, resume=None):
@@ -193,6 +194,12 @@ def stop_signals():
 def main(arguments=None):
     """Train with a list of command-line arguments (default: the program's own) → the exit status: 0, 1 after an error,
     130 after Ctrl-C."""
+    with any_terminal():
+        return guarded(arguments)
+
+
+def guarded(arguments):
+    """The exit status of a command line; an error that a user can fix is a sentence on standard error."""
     try:
         return train(*read_options(arguments, __doc__))
     except (UserError, data.DataError, CheckpointError, OSError, ValueError) as error:

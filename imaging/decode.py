@@ -3,6 +3,7 @@ and the centre cut out."""
 
 import io
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -43,6 +44,14 @@ def decode(raw, size, channels=3):
     CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The content,
     not the name, determines the format; of several frames the first is used.
     """
+    with opened(raw) as image:
+        return prepare(image, size, channels)
+
+
+@contextmanager
+def opened(raw):
+    """The Pillow image in a file's bytes, 8 bits a channel. Raises DataError for an empty file, a bomb or another kind of
+    pixels, and what Pillow raises for damaged bytes."""
     require(len(raw), "empty file")
     with Image.open(io.BytesIO(raw)) as image:
         require(image.width * image.height <= PIXELS, f"decompression bomb: {image.width:,} x {image.height:,} pixels, "
@@ -50,7 +59,7 @@ def decode(raw, size, channels=3):
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         require(image.mode[0] not in "IF", f"{image.mode} pixels, expected 8 or 16 bits a channel")
-        return prepare(image, size, channels)
+        yield image
 
 
 def reason(error):

@@ -1,7 +1,10 @@
 """Pictures: a contact sheet of a source, and the augmentations of a photograph (§ 4.1)."""
 
+import warnings
+
 import numpy as np
 from matplotlib.figure import Figure  # pyplot would change the backend of the program that imports this
+from matplotlib.text import Text
 
 from imaging.decode import decode
 from imaging.labels import class_names
@@ -85,5 +88,11 @@ def draw(figure, images, columns, title, names=None):
             spine.set_visible(False)
 
 
-def save(figure, path):
-    figure.savefig(path, dpi=130)
+def save(figure, path, dpi=130):
+    """Write a figure. Names of files and classes are shown as they are: a $ begins no formula, and a character that the font
+    lacks is a box, without a warning."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(path, dpi=dpi)

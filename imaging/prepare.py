@@ -47,6 +47,7 @@ from imaging.decode import Broken, decode_item
 from imaging.items import Item, Passed
 from imaging.shards import INDEX, VERSION, fields, line, splits_in
 from imaging.views import add_moments, colour_axes, covariance_of
+from nn.checkpoint import replace
 
 BROKEN = 0.01           # the share of a split's files that may be left out
 LOCK = "preparing.lock"
@@ -84,7 +85,7 @@ def written(path):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -5,6 +5,8 @@ import io
 import json
 import math
 import os
+import sys
+import time
 import zipfile
 
 import numpy as np
@@ -89,7 +91,7 @@ def read_npy(data):
 
 def write_atomically(path, write):
     """write(file) into a temporary file beside `path`, sync it, and rename it to `path`; on failure leave `path`
-    as it was and no temporary file behind."""
+    as it was and no temporary file behind. Raises OSError that names `path`."""
     path = os.fspath(path)
     temporary = f"{path}.tmp"
     try:
@@ -97,14 +99,28 @@ def write_atomically(path, write):
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace(temporary, path)
         if hasattr(os, "O_DIRECTORY"):              # where folders can be synced: until then the new name may be lost
             folder = os.open(os.path.dirname(path) or ".", os.O_DIRECTORY)
             os.fsync(folder)
             os.close(folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), path) from error
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def replace(temporary, path, seconds=5):
+    """os.replace. On Windows it is tried again for some seconds: a virus scanner may hold a new file for a moment."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return os.replace(temporary, path)
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def write_text(path, text):

@@ -9,6 +9,8 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure  # pyplot would change the backend of the program that imports this
 
+from imaging import pictures
+
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
                                                  "#000000")
 RIGHT, WRONG, OTHER = BLUE, ORANGE, "0.72"                                          # of answers
@@ -215,4 +217,4 @@ def caption(figure, text, place=None):
 
 
 def save(figure, path):
-    figure.savefig(path, dpi=150)
+    pictures.save(figure, path, dpi=150)

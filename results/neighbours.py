@@ -1,13 +1,13 @@
 """The training images nearest to an image, by features and by pixels (Figure 4, right)."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
+from nn.checkpoint import replace
 from results import figures
 from results.classify import examples
 from results.errors import images_for
@@ -64,7 +64,8 @@ def feature_index(net, split, out, size):
                 index = open_memmap(unfinished, "w+", np.float32, (count, features.shape[1]))
             index[start:start + size] = features
         index.flush()
-        os.replace(unfinished, path)
+        del index                                           # Windows renames no file that is mapped
+        replace(unfinished, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

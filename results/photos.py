@@ -2,27 +2,25 @@
 
 import io
 import sys
-import warnings
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 import data
+from imaging.decode import opened
 from training.errors import expect
 
 
 def photograph(file, net):
     """(the image as the net takes it, (size, size, C) uint8; the same square to show, (H, H, 3) uint8, H up to 400).
 
-    file: a name, a Path or a binary file. The image is turned by its EXIF orientation, which photographs from telephones need;
-    a training set's images are not (data.py). Raises UserError for an image of more than 89 million
-    pixels, which is not decoded, or with more than 8 bits a channel, and Pillow's exceptions for a file that is no image.
+    file: a name, a Path or a binary file. It is decoded like a training set's images (imaging/decode.py), except that it is
+    turned by its EXIF orientation, which photographs from telephones need. Raises DataError for an image of more than 100
+    million pixels, which is not decoded, or with more than 16 bits a channel, and Pillow's exceptions for a file that is no
+    image.
     """
-    with warnings.catch_warnings(), Image.open(file) as image:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        expect(image.width * image.height <= Image.MAX_IMAGE_PIXELS, f"{image.width}×{image.height} pixels, expected at "
-               f"most {Image.MAX_IMAGE_PIXELS:,}")
-        expect(image.mode[0] not in "IF", f"{image.mode} pixels, expected 8 bits a channel")
+    raw = file.read() if hasattr(file, "read") else Path(file).read_bytes()
+    with opened(raw) as image:
         image = ImageOps.exif_transpose(image)
         shown = data.prepare(image, min(400, *image.size), 3)
         return data.prepare(image, net.size, net.channels), shown

@@ -61,8 +61,8 @@ class Trained(NamedTuple):
     def classify(self, photo, views=10, top=5):
         """The `top` likeliest classes of a photograph: [(name, probability), …], the likeliest first.
 
-        photo: a file's name, a Path or a binary file. Raises FileNotFoundError, PIL.UnidentifiedImageError, or UserError
-        for an image of more than 89 million pixels or with more than 8 bits a channel.
+        photo: a file's name, a Path or a binary file. Raises FileNotFoundError, PIL.UnidentifiedImageError, or DataError
+        for an image of more than 100 million pixels or with more than 16 bits a channel.
         """
         expect(top >= 1, f"top must be at least 1, got {top}")
         image, _ = photograph(photo, self)

@@ -10,6 +10,7 @@ import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +18,11 @@ from PIL import Image
 
 import data
 from data import DataError
-from imaging import labels, prepare, shards, sources
+from imaging import labels, pictures, prepare, shards, sources
 from imaging.decode import decode
+from nn import checkpoint
+from results import figures
+from results.photos import photograph
 
 ROOT = Path(__file__).resolve().parents[1]
 SHADES = {"cat": 10, "dog": 120, "owl": 230}               # a class is recognised by the colour of its images
@@ -363,3 +367,57 @@ def test_old_prepared_folders_are_read(tmp_path):
     del facts["passed"], facts["note"]
     path.write_text(json.dumps(facts))
     assert data.load(tmp_path / "out").passed == [] and "every checksum is right" in shards.check_folder(tmp_path / "out")
+
+
+# Terminals, Windows, names -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8"])
+@pytest.mark.parametrize("program", [["train.py", "--help"], ["evaluate.py", "--help"], ["evaluate.py", "classify", "--help"],
+                                     ["data.py", "--help"], ["data.py", "prepare", "--help"], ["data.py", "show"],
+                                     ["train.py", "--lr", "ε"], ["data.py", "show", "ε.npz"]])
+def test_any_terminal(program, encoding):
+    done = subprocess.run([sys.executable, ROOT / program[0], *program[1:]], capture_output=True, cwd=ROOT,
+                          env=os.environ | {"PYTHONIOENCODING": encoding})
+    text = (done.stdout + done.stderr).decode(encoding)
+    assert "Traceback" not in text and "codec" not in text and len(text) > 20, text
+    assert encoding != "ascii" or program[1] != "--help" or program[0] != "train.py" or "(section 5: 128; small: 64)" in " ".join(text.split())
+
+
+def test_a_rename_that_is_refused_once_is_tried_again(tmp_path, monkeypatch):
+    """As on Windows, where a scanner may hold a new file."""
+    refused = []
+
+    def rename(source, target):
+        if len(refused) < 3:
+            refused.append(target)
+            raise PermissionError(13, "Access is denied")
+        return real(source, target)
+
+    real = os.replace
+    monkeypatch.setattr(checkpoint.os, "replace", rename)
+    with pytest.raises(PermissionError, match="a.txt"):         # elsewhere it is an error at once; it names the file itself
+        checkpoint.write_text(tmp_path / "a.txt", "a")
+    monkeypatch.setattr(checkpoint.sys, "platform", "win32")
+    checkpoint.write_text(tmp_path / "a.txt", "a")
+    assert (tmp_path / "a.txt").read_text() == "a" and len(refused) == 3 and len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_are_no_formulas(tmp_path, recwarn):
+    row = dict(image=np.zeros((4, 4, 3), np.uint8), title="cat $b_c_d$ \\frac 猫", truth=None, names=["$x^", "犬"],
+               probabilities=[0.6, 0.4])
+    figures.draw_classified([row], tmp_path / "a.png", "note $")
+    split(tmp_path / "source", ("a$_{", "b^$"))
+    pictures.contact_sheet(data.load(tmp_path / "source", 8), tmp_path / "b.png")
+    assert not [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)]
+    assert (tmp_path / "a.png").stat().st_size > 1000 < (tmp_path / "b.png").stat().st_size
+
+
+def test_one_decoder(tmp_path):
+    """classify reads what prepare reads: 16-bit greys; what is transparent is white."""
+    net = SimpleNamespace(size=8, channels=3)
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    Image.new("LA", (8, 8), (0, 0)).save(tmp_path / "clear.png")
+    for name, value in ("deep.png", 156), ("clear.png", 255):
+        image, shown = photograph(tmp_path / name, net)
+        assert (image == value).all() and (shown == value).all()
+        np.testing.assert_array_equal(image, decode((tmp_path / name).read_bytes(), 8))
