@@ -51,6 +51,18 @@ def figure2(towers, classes, kernels, neurons, stem, relu, norm, pool, dropout):
     }
 
 
+def arranged(plan, first_stages):
+    """The plan with the layers of stages 1 and 2 in the order of a text like "conv norm pool relu"; or of two, one for
+    each stage, with a comma between them."""
+    orders = [order.split() for order in first_stages.split(",")] if isinstance(first_stages, str) else []
+    if len(orders) not in (1, 2) or any(sorted(order) != ["conv", "norm", "pool", "relu"] or order[0] != "conv"
+                                        for order in orders):
+        raise ValueError("first_stages must be conv and then relu, norm and pool in some order, such as 'conv norm pool "
+                         f"relu', or two of these with a comma between them, got {first_stages!r}")
+    names = [f"{kind}{number}" for number, order in ((1, orders[0]), (2, orders[-1])) for kind in order]
+    return {name: plan[name] for name in (*names, *plan)}           # a dict keeps a name where it came first
+
+
 def build(plan, image, groups=1):
     """Make the layers of a plan, each for the channels that reach it. A convolution in `groups` sees only the
     maps of its own group, except directly after an exchange or the image, where it sees all."""
@@ -67,9 +79,10 @@ def build(plan, image, groups=1):
 
 
 def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, without=None, activation="relu",
-            lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3, pool_ceil=(), dropout=0.5,
-            inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0, threads=None, devices=None,
-            micro_batch=None, plain=False, convolution="winograd", kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
+            first_stages="conv relu norm pool", lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3,
+            pool_ceil=(), dropout=0.5, inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0, threads=None,
+            devices=None, micro_batch=None, plain=False, convolution="winograd", kernels=(96, 256, 384, 384, 256),
+            neurons=4096, stem=(11, 4, (0, 3))):
     """The paper's net, as a Network with initial values drawn from `seed`.
 
     classes     width of the softmax (§ 3.5: 1000)
@@ -79,6 +92,9 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                 and the fully connected layers keep their width, so both nets have about as many parameters)
     without     a convolution to leave out, with its ReLU: "conv2", "conv3", "conv4" or "conv5" (§ 1, § 7)
     activation  "relu" (§ 3.1) or "tanh"
+    first_stages    order of the layers in stages 1 and 2 (§ 3.5). The 2012 code: "conv norm pool relu, conv relu norm
+                pool", one order for each stage; CaffeNet: "conv relu pool norm". A ReLU and a pooling next to each other
+                may change places: the outputs are the same
     lrn         local response normalisation after the ReLUs of conv1 and conv2 (§ 3.3); False: none
     lrn_alpha   1e-4 as printed; the 2012 code and Caffe apply 1e-4 / 5
     lrn_k       2; Caffe 1
@@ -128,6 +144,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                    pool=lambda channels, groups: MaxPool2d(pool, 2),
                    dropout=lambda channels, groups: Dropout(dropout, inverted_dropout))
     plan |= {name: lambda channels, groups: MaxPool2d(pool, 2, ceil=True) for name in pool_ceil}
+    plan = arranged(plan, first_stages)
     plan = {name: make for name, make in plan.items() if name not in absent}
     first = build(plan, image, in_groups)
     others = [build({name: plan[name] for name in list(plan)[:-2]}, image) for _ in range(towers - 1)]

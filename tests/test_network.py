@@ -1,5 +1,6 @@
 """The net: two towers are one grouped tower; its numbers are the paper's; pieces and threads change nothing."""
 
+import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -49,7 +50,14 @@ def assert_same_gradients(a, b, images, labels, tolerance=1e-12, step=3):
         np.testing.assert_allclose(grads_a[name], grads_b[name], atol=tolerance * largest, err_msg=name)
 
 
-@pytest.mark.parametrize("image, options", [((24, 24, 1), {}), (IMAGE, {}), (IMAGE, dict(without="conv3")),
+ORDERS = [f"conv {' '.join(order)}" for order in itertools.permutations(("relu", "norm", "pool"))]
+ORDERS += ["conv norm pool relu, conv relu norm pool"]                              # the 2012 code's
+
+
+@pytest.mark.parametrize("image, options", [*((IMAGE, dict(first_stages=order)) for order in ORDERS[1:]),
+                                            (IMAGE, dict(first_stages=ORDERS[2], without="conv2")),
+                                            (IMAGE, dict(first_stages=ORDERS[3], lrn=False)),
+                                            ((24, 24, 1), {}), (IMAGE, {}), (IMAGE, dict(without="conv3")),
                                             (IMAGE, dict(activation="tanh", pool=2, inverted_dropout=True))])
 def test_two_towers_are_one_grouped_tower(image, options):
     """§ 3.2: in outputs and in every gradient, dropout included."""
@@ -59,6 +67,27 @@ def test_two_towers_are_one_grouped_tower(image, options):
     np.testing.assert_allclose(two.features(images), one.features(images), rtol=1e-12, atol=1e-14)
     assert two.features(images).shape == (3, TINY["neurons"])
     assert_same_gradients(two, one, images, labels)
+
+
+def test_the_order_of_the_first_stages():
+    """Layer by layer; the default is the paper's; what ReLU and pooling next to each other give does not depend on which is
+    first, and another place of the normalisation is another net."""
+    for order in ORDERS:
+        stages = order.split(", ")
+        network = SmallAlexNet(5, IMAGE, first_stages=order, **TINY)
+        names = [f"{kind}{i}" for i, stage in ((1, stages[0]), (2, stages[-1])) for kind in stage.split()]
+        assert list(network.towers[1])[:9] == [*names, "exchange3"]
+        assert [row.name for row in summary(network)][:8] == names
+    assert list(SmallAlexNet(5, IMAGE, **TINY).towers[0]) == list(SmallAlexNet(5, IMAGE, first_stages=ORDERS[0], **TINY).towers[0])
+    images = batch(3)[0]
+    paper, relu_pool_norm, norm_relu_pool, norm_pool_relu, pool_relu_norm, pool_norm_relu, mixed = (
+        double(SmallAlexNet(5, IMAGE, first_stages=order, **TINY)).predict(images) for order in ORDERS)
+    np.testing.assert_allclose(norm_relu_pool, norm_pool_relu, rtol=1e-12)
+    np.testing.assert_allclose(relu_pool_norm, pool_relu_norm, rtol=1e-12)
+    for one, other in itertools.combinations((paper, relu_pool_norm, norm_relu_pool, pool_norm_relu, mixed), 2):
+        assert np.abs(one - other).max() > 1e-4
+    without = SmallAlexNet(5, IMAGE, first_stages="conv norm pool relu", lrn=False, without="conv2", **TINY)
+    assert list(without.towers[0])[:5] == ["conv1", "pool1", "relu1", "pool2", "exchange3"]
 
 
 def test_windows_across_the_towers_are_another_net():
@@ -343,6 +372,10 @@ def test_the_net_of_figure_1():
     (dict(micro_batch=0), "micro_batch must be"),
     (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
     (dict(groups=1), "groups=1 needs towers=1"), (dict(groups=3, towers=1), "groups must be one of 1, 2, got 3"),
+    (dict(first_stages="conv relu pool"), "relu, norm and pool in some order, such as .* got 'conv relu pool'"),
+    (dict(first_stages="relu conv norm pool"), "first_stages must be conv"), (dict(first_stages=3), "first_stages must be"),
+    (dict(first_stages=f"{ORDERS[0]},{ORDERS[0]},{ORDERS[0]}"), "first_stages must be"),
+    (dict(first_stages="conv relu norm pool norm"), "first_stages must be"),
     (dict(pool_ceil=("pool3",)), r"pool_ceil must name some of pool1, pool2 and pool5, got \('pool3',\)"),
     (dict(stem=(5, 1, 5)), "padding must be smaller than its kernel of 5"), (dict(init="2021"), "got '2021'"),
     (dict(towers=1, kernels=(16, 49, 64, 64, 48)), "must be even, to be halved between towers, got 49")])

@@ -48,7 +48,7 @@ MODEL_DEFAULTS = {
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
 MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
-ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
                 "inverted_dropout")     # of the net's architecture, passed on to alexnet.py where they are given
 INITIAL = ("init", "bias")              # of its initial values
 
@@ -115,6 +115,8 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--one-gpu", action=yes_or_no, help="one tower, half the kernels, no groups: the net that § 3.2 compares with")
     add("--without", metavar="LAYER", help="leave out conv2, conv3, conv4 or conv5 (§ 1, § 7)")
     add("--activation", help="relu or tanh (§ 3.1)")
+    add("--first-stages", metavar="ORDER", help="layers of stages 1 and 2 in order (§ 3.5: 'conv relu norm pool'; the 2012 "
+        "code: 'conv norm pool relu, conv relu norm pool'; CaffeNet: 'conv relu pool norm')")
     add("--lrn", action=yes_or_no, help="local response normalisation (§ 3.3)")
     add("--lrn-alpha", type=float, help="its α (§ 3.3: 1e-4; the 2012 code and Caffe: 2e-5)")
     add("--lrn-k", type=float, help="its k (§ 3.3: 2; Caffe: 1)")
