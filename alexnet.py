@@ -80,9 +80,9 @@ def build(plan, image, groups=1):
 
 def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, without=None, activation="relu",
             first_stages="conv relu norm pool", lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3,
-            pool_ceil=(), dropout=0.5, inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0, threads=None,
-            devices=None, micro_batch=None, plain=False, convolution="winograd", kernels=(96, 256, 384, 384, 256),
-            neurons=4096, stem=(11, 4, (0, 3))):
+            pool_ceil=(), pool_ties="first", dropout=0.5, inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0,
+            threads=None, devices=None, micro_batch=None, plain=False, convolution="winograd",
+            kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
     """The paper's net, as a Network with initial values drawn from `seed`.
 
     classes     width of the softmax (§ 3.5: 1000)
@@ -102,6 +102,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     pool        3: overlapping, 3×3 with stride 2 (§ 3.4); 2: 2×2 with stride 2
     pool_ceil   poolings that add a smaller window at the end where one is needed, e.g. ("pool1", "pool2", "pool5") as in
                 the 2012 code and Caffe: with 224 or 227 pixels none is needed
+    pool_ties   which of equal maxima in a window gets the gradient: "first", as in Caffe; "all", as in the 2012 code
     dropout     rate after fc6 and fc7 (§ 4.2); 0: none
     inverted_dropout    scale in training instead of at test time (Caffe, PyTorch)
     groups      with towers=1: of conv2, conv4 and conv5; 1: they see all maps (torchvision)
@@ -114,7 +115,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     arguments that fit no net.
     """
     for name, value, choices in (("towers", towers, (1, 2)), ("activation", activation, ("relu", "tanh")),
-                                 ("pool", pool, (2, 3)), ("groups", groups, (1, 2)),
+                                 ("pool", pool, (2, 3)), ("pool_ties", pool_ties, ("first", "all")), ("groups", groups, (1, 2)),
                                  ("without", without, (None, "conv2", "conv3", "conv4", "conv5"))):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
@@ -141,9 +142,9 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                    relu=lambda channels, groups: ReLU() if activation == "relu" else Tanh(),
                    norm=lambda channels, groups: LocalResponseNorm(5, lrn_alpha, 0.75, lrn_k,
                                                                    1 if lrn_across else groups),
-                   pool=lambda channels, groups: MaxPool2d(pool, 2),
+                   pool=lambda channels, groups: MaxPool2d(pool, 2, ties=pool_ties),
                    dropout=lambda channels, groups: Dropout(dropout, inverted_dropout))
-    plan |= {name: lambda channels, groups: MaxPool2d(pool, 2, ceil=True) for name in pool_ceil}
+    plan |= {name: lambda channels, groups: MaxPool2d(pool, 2, True, pool_ties) for name in pool_ceil}
     plan = arranged(plan, first_stages)
     plan = {name: make for name, make in plan.items() if name not in absent}
     first = build(plan, image, in_groups)

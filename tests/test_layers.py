@@ -90,7 +90,9 @@ POOLS = {
     "pool, ceil": (MaxPool2d(3, 2, ceil=True), (3, 8, 7, 2)),
     "pool, ceil, one row in the last window": (MaxPool2d(3, 2, ceil=True), (1, 4, 6, 3)),
     "pool of 4, stride 3, ceil": (MaxPool2d(4, 3, ceil=True), (3, 9, 8, 1)),
-    "pool of 2, gaps between, ceil": (MaxPool2d(2, 4, ceil=True), (1, 8, 9, 2))}
+    "pool of 2, gaps between, ceil": (MaxPool2d(2, 4, ceil=True), (1, 8, 9, 2)),
+    "pool, all ties": (MaxPool2d(3, 2, ties="all"), (3, 7, 9, 2)),
+    "pool of 4, stride 3, ceil, all ties": (MaxPool2d(4, 3, ceil=True, ties="all"), (3, 9, 8, 1))}
 OTHERS = {
     "relu": (ReLU(), (3, 4, 3, 2)),
     "relu of features": (ReLU(), (3, 7)),
@@ -279,6 +281,23 @@ def test_pool_ties(window, winner):
     assert np.argwhere(dx[0, :, :, 0]).tolist() == [list(winner)] and dx.sum() == 5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size, stride, ceil", [(3, 2, False), (2, 2, False), (3, 1, False), (2, 3, True), (3, 2, True)])
+def test_pool_every_one_of_equal_values_gets_the_gradient(size, stride, ceil, dtype):
+    """Few different values, so ties everywhere: the definition in loops, one window at a time."""
+    layer, x = MaxPool2d(size, stride, ceil, ties="all"), np.random.default_rng(0).integers(-1, 2, (3, 8, 11, 2)).astype(dtype)
+    dy, wanted = gradient_for(layer, x), np.zeros_like(x)
+    y, cache = layer.forward(x)
+    np.testing.assert_array_equal(y, MaxPool2d(size, stride, ceil).forward(x)[0])
+    for n, p, q, c in np.ndindex(y.shape):
+        window = x[n, p * stride:p * stride + size, q * stride:q * stride + size, c]
+        for i, j in np.argwhere(window == window.max()):
+            wanted[n, p * stride + i, q * stride + j, c] += dy[n, p, q, c]
+    dx, _ = layer.backward(dy, cache)
+    assert dx.dtype == dtype
+    np.testing.assert_allclose(dx, wanted, rtol=0, atol=8 * np.finfo(dtype).eps * np.abs(dy).max())
+
+
 # Nonlinearities, fully connected layers ------------------------------------------------------------------------------
 
 def test_relu_and_its_gradient_at_zero():
@@ -438,6 +457,7 @@ SENTENCES = {
     "pool stride": (lambda: MaxPool2d(3, 0), "MaxPool2d's stride must be a whole number of at least 1, got 0"),
     "pool of 16": (lambda: MaxPool2d(16),
                    "MaxPool2d's size must be at most 15 (a winner's place is kept in a byte), got 16"),
+    "pool ties": (lambda: MaxPool2d(ties="last"), "MaxPool2d's ties must be one of first, all, got 'last'"),
     "rate of 1": (lambda: Dropout(1), "Dropout's rate must be at least 0 and below 1, got 1"),
     "rate below 0": (lambda: Dropout(-0.1), "Dropout's rate must be at least 0 and below 1, got -0.1"),
     "inputs": (lambda: Linear(0, 3), "Linear's inputs must be a whole number of at least 1, got 0"),
