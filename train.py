@@ -43,7 +43,12 @@ def train(options, resume=None):
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
     network = build(options, pictures, side)
     expect_memory(network, options.batch_size)
-    sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
+    sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate,
+              options.rate_inside)
+
+    learning = list(dict.fromkeys(name.split(".")[0] for name in network.weights()))
+    unknown = [name for name in options.freeze or () if name not in learning]
+    expect(not unknown, f"--freeze expects layers of {', '.join(learning)}, got {', '.join(unknown)}")
 
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
@@ -70,6 +75,7 @@ def train(options, resume=None):
     with stop_signals() as stop:
         while len(run.rows) < epochs and (lr := learning_rate(options, run.rows, epochs)) is not None:
             epoch = len(run.rows) + 1
+            frozen = options.freeze or () if len(run.rows) >= options.freeze_from else ()
             meter = Meter(run, lr, per_epoch, run.batch * options.batch_size, f"epoch {epoch}/{epochs}")
             with closing(batches()) as source:
                 for images, labels in meter.waited_for(source):
@@ -78,7 +84,7 @@ def train(options, resume=None):
                         loss, cache = network.loss.forward(logits, labels)
                         meter.add(loss, logits, labels)
                         gradients = network.backward(network.loss.backward(cache), caches)
-                        sgd.step(gradients, lr)
+                        sgd.step(gradients, lr, frozen)
                     run.batch, run.step = run.batch + 1, run.step + 1
 
                     due = stop or time.monotonic() - run.saved > options.save_every

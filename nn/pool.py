@@ -58,7 +58,7 @@ class MaxPool2d(Layer):
                              "use larger images")
 
     def forward(self, x, train=True):
-        """x (N, H, W, C) → y (N, P, Q, C). Kept: the winner's place in each window, one byte; with ties "all", x and y."""
+        """x (N, H, W, C) → y (N, P, Q, C). Kept: each window's winner, as its place, one byte; ties "all": x, y."""
         self.expect(x)
         maps, x = x.shape, self.complete(x)
         xp, places = array_module(x), self.places(x)

@@ -149,6 +149,21 @@ def test_the_textbook_itself_trains_and_a_resumed_run_may_change_to_it(folder):
     assert status == 0, err
 
 
+def test_frozen_layers_stay_from_an_epoch_on(folder):
+    """Weights, biases and velocities, to the bit; the others learn on. config.json records it, and a resumed run keeps it."""
+    constant = [*QUICK, "--schedule", "constant"]
+    assert run(*constant, "--epochs", "2", "--out", "two")[0] == 0
+    assert run(*constant, "--epochs", "3", "--freeze", "conv1", "fc7", "--freeze-from", "2", "--out", "three")[0] == 0
+    assert run(*constant, "--epochs", "1", "--freeze", "conv1", "fc7", "--freeze-from", "2", "--out", "resumed")[0] == 0
+    assert run("--resume", "runs/resumed", "--epochs", "3")[0] == 0
+    (_, two), (_, three), (_, resumed) = (state(f"runs/{name}/checkpoint.npz") for name in ("two", "three", "resumed"))
+    for (group, name), bits in three.items():
+        assert (bits == two[group, name]) == (name.split(".")[0] in ("conv1", "fc7")), (group, name)
+    assert resumed == three
+    config = json.loads(Path("runs/three/config.json").read_text())["options"]
+    assert (config["freeze"], config["freeze_from"]) == (["conv1", "fc7"], 2)
+
+
 def test_a_full_disk_is_one_sentence(folder):
     """Files may not grow beyond 20 kB here: a checkpoint is larger."""
     import resource
@@ -163,6 +178,9 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--resume", "runs/nowhere"], "found no run in runs/nowhere"),
     (["--lr", "-1"], "--lr must be more than 0, got -1.0"),
     (["--batch-size", "0"], "--batch-size must be at least 1"),
+    (["--freeze", "conv1", "relu1"], "--freeze expects layers of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8, got relu1"),
+    (["--freeze", "conv1", "--freeze-from", "-1"], "--freeze-from must be at least 0, got -1"),
+    (["--first-stages", "conv pool"], "first_stages must be conv and then relu, norm and pool in some order"),
     (["--pool", "5"], "pool must be one of 2, 3"),
     (["--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
     (["--model", "figure1", "--pool", "2"], "--model figure1 has no --pool"),
@@ -212,7 +230,7 @@ def test_stored_options_come_back_as_they_were(folder, monkeypatch):
     """All kinds of values: numbers, texts, yes and no, lists, None. A run from before --convolution was direct."""
     typed = ["--data", "two.npz", "--drop-at", "3", "5", "--lr", "1e-05", "--no-augment", "--lazy", "--lrn", "--no-one-gpu",
              "--save-every", "0.1", "--scale", "0.3333333333333333", "--mean", "centre", "--first-stages", "conv norm pool relu",
-             "--pool-ties", "all"]
+             "--pool-ties", "all", "--no-rate-inside", "--freeze", "conv1", "fc8", "--freeze-from", "2"]
     options, _ = read_options(typed)
     Path("runs/a").mkdir(parents=True)
     config = dict(options=vars(options))

@@ -19,6 +19,8 @@ DEFAULTS = dict(
     weight_decay=0.0005,    # § 5
     bias_decay=0.0,         # § 5 does not say; the 2012 code: 0
     bias_rate=1.0,          # § 5: "an equal learning rate for all layers"; the 2012 code: 2
+    rate_inside=True,       # § 5
+    freeze_from=0,          # not in the paper
     patience=3,             # § 5: adjusted "manually", by eye
     mean="pixel",           # § 2: "the mean activity over the training set from each pixel"
     augment=True,           # § 4.1
@@ -75,6 +77,12 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--weight-decay", type=float, help="decay of weights (§ 5: 0.0005)")
     add("--bias-decay", type=float, help="decay of biases (§ 5 does not say; the 2012 code: 0)")
     add("--bias-rate", type=float, help="learning rate of biases in multiples of ε (§ 5: 1; the 2012 code: 2)")
+    add("--rate-inside", action=yes_or_no, help="ε inside the velocity (§ 5, default), or outside, as in PyTorch, which "
+        "differs after a change of ε")
+    add("--freeze", nargs="+", metavar="LAYER", help="layers that are not trained, such as conv1: they keep their weights "
+        "and biases (default: none)")
+    add("--freeze-from", type=int, metavar="EPOCH", help="after how many epochs --freeze begins (default 0: at the start; "
+        "the 2012 code froze conv1 after 72)")
     add("--schedule", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the validation error stops "
         "improving, three times, then stop (§ 5, default); steps: ε ÷ 10 at --drop-at (default for small)")
     add("--patience", type=int, help="epochs without a new best after which the error has 'stopped improving' (§ 5: by "
@@ -148,7 +156,7 @@ def read_options(arguments=None, description=None):
     for name in ("batch_size", "patience", "epochs", "threads", "size"):
         value = options[name]
         expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
-    for name in ("workers", "cutout", "colour", "profile"):
+    for name in ("workers", "cutout", "colour", "profile", "freeze_from"):
         expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")

@@ -25,10 +25,10 @@ class CudaForms(PlainForms):
                      Dropout: CudaDropout}
 
     def update(self, updates):
-        """One kernel per parameter, queued on its device."""
+        """One kernel per parameter, queued on its device. It has ε inside the velocity; else the plain form updates."""
         for one in updates:
             cuda = fused(one.w)
-            if cuda:
+            if cuda and one.inside:
                 cuda.sgd(one.w, one.v, one.g, one.momentum, one.decay, one.lr)
             else:
                 update(*one)
