@@ -5,7 +5,19 @@ import copy
 
 import numpy as np
 import pytest
-from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, OTHERS, POOLS, cases, filled, gradient_for, results, spaced
+from test_layers import (
+    CONVOLUTIONS,
+    DROPOUTS,
+    NORMS,
+    OTHERS,
+    POOLS,
+    SPATIAL,
+    cases,
+    filled,
+    gradient_for,
+    results,
+    spaced,
+)
 
 from alexnet import AlexNet, Figure1Net, SmallAlexNet
 from nn import SGD, Conv2d, Linear, LocalResponseNorm, MaxPool2d, check_layer
@@ -29,7 +41,8 @@ LARGER = {      # products that threads share, and a map of several rows
     "pool of many channels": (MaxPool2d(3, 2), (2, 7, 5, 33)),
     "pool with columns in no window": (MaxPool2d(2, 3), (2, 7, 8, 3)),
     "pool with columns in no window, the last smaller": (MaxPool2d(3, 4, ceil=True), (2, 7, 10, 3))}
-LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | DROPOUTS | OTHERS | LARGER).items()})
+LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | SPATIAL | POOLS | DROPOUTS | OTHERS
+                                                                   | LARGER).items()})
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +113,8 @@ def test_one_place_chooses():
 
 
 @pytest.mark.parametrize("make, options", [(SmallAlexNet, {}), (SmallAlexNet, dict(towers=1)), (Figure1Net, {}),
+                                           (SmallAlexNet, dict(first_stages="conv norm pool relu", spatial_norm=True,
+                                                               pool_ties="all", dropout_before=True)),
                                            (AlexNet, dict(kernels=(4, 8, 6, 6, 4), neurons=8, init="he"))])
 def test_the_textbook_learns_the_same(make, options):
     """plain=True against the default: the same losses and weights within float32 rounding, dropout on."""

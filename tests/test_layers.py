@@ -19,6 +19,7 @@ from nn import (
     MaxPool2d,
     ReLU,
     SoftmaxCrossEntropy,
+    SpatialResponseNorm,
     Tanh,
     check_layer,
     softmax,
@@ -79,6 +80,11 @@ NORMS = {
     "norm of 5, 2 groups": (LocalResponseNorm(5, alpha=1.0, groups=2), (3, 1, 2, 14)),
     "norm of 7, 3 groups of fewer": (LocalResponseNorm(7, alpha=0.8, beta=0.5, groups=3), (1, 2, 3, 12)),
     "norm of 5, 3 channels": (LocalResponseNorm(5, alpha=1.0, beta=1.2, k=1.5), (3, 2, 2, 3))}
+SPATIAL = {
+    "spatial norm": (SpatialResponseNorm(5, alpha=1.0), (3, 7, 4, 2)),
+    "spatial norm of 1": (SpatialResponseNorm(1, alpha=0.8), (1, 3, 2, 3)),
+    "spatial norm of 3": (SpatialResponseNorm(3, alpha=1.3, beta=0.5, k=1.5), (1, 3, 6, 2)),
+    "spatial norm of more than the map": (SpatialResponseNorm(7, alpha=0.7, beta=1.2), (3, 2, 3, 1))}
 POOLS = {
     "pool": (MaxPool2d(3, 2), (3, 7, 9, 2)),
     "pool, rows left over": (MaxPool2d(3, 2), (1, 8, 6, 3)),
@@ -105,7 +111,8 @@ DROPOUTS = {
     "dropout of maps": (Dropout(0.3), (3, 2, 5, 2), dict(key=(1,))),
     "dropout inverted": (Dropout(0.3, inverted=True), (3, 9), dict(key=(1, 2), part=(1, 3)))}
 
-LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | OTHERS | DROPOUTS).items()})
+LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | SPATIAL | POOLS | OTHERS
+                                                                   | DROPOUTS).items()})
 
 
 # Facts of all layers -------------------------------------------------------------------------------------------------
@@ -167,7 +174,7 @@ def test_views_are_as_good_as_arrays(layer, shape, draw):
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-13, atol=1e-13, err_msg=name)
 
 
-@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | POOLS | OTHERS))
+@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | SPATIAL | POOLS | OTHERS))
 def test_without_training_the_same_output_and_no_cache(layer, shape):
     layer, x = filled(layer), spaced(*shape)
     y, cache = layer.forward(x, train=False)
@@ -237,6 +244,23 @@ def test_norm_is_the_papers_formula(layer, shape):
 def test_norm_as_printed_is_the_default():
     layer = LocalResponseNorm()
     assert (layer.size, layer.alpha, layer.beta, layer.k, layer.groups) == (5, 1e-4, 0.75, 2, 1)
+
+
+@pytest.mark.parametrize("layer, shape", cases(SPATIAL))
+def test_spatial_norm_is_its_formula(layer, shape):
+    """One pixel at a time, over those of its window that exist."""
+    x, reach = spaced(*shape), layer.size // 2
+    wanted = np.zeros_like(x)
+    for n, i, j, c in np.ndindex(x.shape):
+        total = sum(x[n, r, s, c] ** 2 for r in range(max(0, i - reach), min(shape[1], i + reach + 1))
+                    for s in range(max(0, j - reach), min(shape[2], j + reach + 1)))
+        wanted[n, i, j, c] = x[n, i, j, c] / (layer.k + layer.alpha * total) ** layer.beta
+    np.testing.assert_allclose(layer.forward(x)[0], wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_spatial_norm_as_in_the_2012_code_is_the_default():
+    layer = SpatialResponseNorm()
+    assert (layer.size, layer.beta, layer.k) == (5, 0.75, 1) and layer.alpha == pytest.approx(4e-5)
 
 
 # Pooling -------------------------------------------------------------------------------------------------------------
@@ -453,6 +477,11 @@ SENTENCES = {
                    "k 2.0: otherwise it can divide by zero"),
     "norm k": (lambda: LocalResponseNorm(k=0), "LocalResponseNorm needs alpha ≥ 0 and k > 0, got alpha 0.0001 and "
                "k 0: otherwise it can divide by zero"),
+    "spatial norm of 4": (lambda: SpatialResponseNorm(4), "SpatialResponseNorm's size must be odd, to have a centre, got 4"),
+    "spatial norm alpha": (lambda: SpatialResponseNorm(alpha=-1), "SpatialResponseNorm needs alpha ≥ 0 and k > 0, got alpha "
+                           "-1 and k 1.0: otherwise it can divide by zero"),
+    "spatial norm, no batch": (lambda: SpatialResponseNorm().forward(np.zeros((7, 5, 3))), "SpatialResponseNorm(5, "
+                               "alpha=4e-05, beta=0.75, k=1) expects (N, H, W, C), got (7, 5, 3): add a batch axis with x[None]"),
     "pool of 0": (lambda: MaxPool2d(0), "MaxPool2d's size must be a whole number of at least 1, got 0"),
     "pool stride": (lambda: MaxPool2d(3, 0), "MaxPool2d's stride must be a whole number of at least 1, got 0"),
     "pool of 16": (lambda: MaxPool2d(16),

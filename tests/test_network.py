@@ -54,7 +54,9 @@ ORDERS = [f"conv {' '.join(order)}" for order in itertools.permutations(("relu",
 ORDERS += ["conv norm pool relu, conv relu norm pool"]                              # the 2012 code's
 
 
-@pytest.mark.parametrize("image, options", [*((IMAGE, dict(first_stages=order)) for order in ORDERS[1:]),
+@pytest.mark.parametrize("image, options", [(IMAGE, dict(dropout_before=True)), (IMAGE, dict(spatial_norm=True)),
+                                            (IMAGE, dict(dropout_before=True, inverted_dropout=True, pool_ties="all")),
+                                            *((IMAGE, dict(first_stages=order)) for order in ORDERS[1:]),
                                             (IMAGE, dict(first_stages=ORDERS[2], without="conv2")),
                                             (IMAGE, dict(first_stages=ORDERS[3], lrn=False)),
                                             ((24, 24, 1), {}), (IMAGE, {}), (IMAGE, dict(without="conv3")),
@@ -88,6 +90,33 @@ def test_the_order_of_the_first_stages():
         assert np.abs(one - other).max() > 1e-4
     without = SmallAlexNet(5, IMAGE, first_stages="conv norm pool relu", lrn=False, without="conv2", **TINY)
     assert list(without.towers[0])[:5] == ["conv1", "pool1", "relu1", "pool2", "exchange3"]
+
+
+def test_dropout_before_the_fully_connected_layers():
+    """Where torchvision has it; both towers drop the same of fc6's inputs, and each its share of fc7's."""
+    network = double(SmallAlexNet(5, IMAGE, dropout_before=True, **TINY))
+    names = list(network.towers[0])
+    assert names[names.index("flatten"):] == ["flatten", "drop6", "fc6", "relu6", "drop7", "exchange7", "fc7", "relu7",
+                                              "exchange8", "fc8"] and list(network.towers[1]) == names[:-2]
+    _, passes = network.forward(batch(3)[0])
+    cache = {(job.tower, name): cache for one in passes for job in one.jobs
+             for name, cache in zip(one.stage.layers, job.caches)}
+    (first6, second6), (first7, second7) = ([cache[t, name] for t in (0, 1)] for name in ("drop6", "drop7"))
+    np.testing.assert_array_equal(first6, second6)
+    assert first6.shape == (3, network.layers[0]["fc6"].inputs) and 0.5 < first6.mean() < 0.9
+    assert first7.shape == (3, TINY["neurons"] // 2) and (first7 != second7).any()
+    after = double(SmallAlexNet(5, IMAGE, **TINY))
+    images, labels = batch(3)
+    assert network.loss_and_gradients(images, labels)[0] != after.loss_and_gradients(images, labels)[0]
+    assert "drop6" not in SmallAlexNet(5, IMAGE, dropout_before=True, dropout=0, **TINY).towers[0]
+
+
+def test_the_spatial_norm_is_after_the_second_lrn():
+    for order, place in ((ORDERS[0], 7), (ORDERS[3], 6)):
+        network = SmallAlexNet(5, IMAGE, first_stages=order, spatial_norm=True, **TINY)
+        names = list(network.towers[1])
+        assert names[place - 1:place + 1] == ["norm2", "space2"]
+        assert [row.shape for row in summary(network)][place] == [row.shape for row in summary(network)][place - 1]
 
 
 def test_windows_across_the_towers_are_another_net():
@@ -296,6 +325,8 @@ ALTERNATIVES = [        # arguments, and what they change: {layer: its new argum
     (dict(lrn_k=1.0), each("norm1 norm2", k=1.0)),
     (dict(towers=1, lrn_across=True), each("norm1 norm2", groups=1)),
     (dict(pool=2), each("pool1 pool2 pool5", size=2) | each("fc6", inputs=108)),
+    (dict(spatial_norm=True), each("space2", kind="SpatialResponseNorm", size=5, alpha=4e-5, beta=0.75, k=1.0)),
+    (dict(dropout_before=True), each("drop6", whole=True)),
     (dict(pool_ties="all"), each("pool1 pool2 pool5", ties="all")),
     (dict(pool_ceil=("pool5",)), each("pool5", ceil=True) | each("fc6", inputs=108)),
     (dict(towers=1, groups=1), each("conv2 conv4 conv5 norm1 norm2", groups=1)),

@@ -230,7 +230,8 @@ def test_stored_options_come_back_as_they_were(folder, monkeypatch):
     """All kinds of values: numbers, texts, yes and no, lists, None. A run from before --convolution was direct."""
     typed = ["--data", "two.npz", "--drop-at", "3", "5", "--lr", "1e-05", "--no-augment", "--lazy", "--lrn", "--no-one-gpu",
              "--save-every", "0.1", "--scale", "0.3333333333333333", "--mean", "centre", "--first-stages", "conv norm pool relu",
-             "--pool-ties", "all", "--no-rate-inside", "--freeze", "conv1", "fc8", "--freeze-from", "2"]
+             "--pool-ties", "all", "--no-rate-inside", "--freeze", "conv1", "fc8", "--freeze-from", "2",
+             "--dropout-before", "--spatial-norm", "--lrn-across"]
     options, _ = read_options(typed)
     Path("runs/a").mkdir(parents=True)
     config = dict(options=vars(options))

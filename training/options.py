@@ -50,8 +50,8 @@ MODEL_DEFAULTS = {
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
 MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
-ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k", "pool",
-                "pool_ties", "dropout", "inverted_dropout")     # of the net's architecture, passed on to alexnet.py where they are given
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k",
+                "lrn_across", "spatial_norm", "pool", "pool_ties", "dropout", "inverted_dropout", "dropout_before")     # of the net's architecture, passed on to alexnet.py where they are given
 INITIAL = ("init", "bias")              # of its initial values
 
 
@@ -128,11 +128,15 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--lrn", action=yes_or_no, help="local response normalisation (§ 3.3)")
     add("--lrn-alpha", type=float, help="its α (§ 3.3: 1e-4; the 2012 code and Caffe: 2e-5)")
     add("--lrn-k", type=float, help="its k (§ 3.3: 2; Caffe: 1)")
+    add("--lrn-across", action=yes_or_no, help="with --towers 1: its windows cross from one group to the other (Caffe)")
+    add("--spatial-norm", action=yes_or_no, help="one more normalisation after the second, over 5×5 pixels of a map (the "
+        "2012 code)")
     add("--pool", type=int, help="3: overlapping pooling, 2: not (§ 3.4)")
     add("--pool-ties", help="which of equal maxima in a window gets the gradient: first (Caffe; default) or all (the 2012 "
         "code)")
     add("--dropout", type=float, help="dropout rate (§ 4.2: 0.5; small: 0.3)")
     add("--inverted-dropout", action=yes_or_no, help="scale in training, not at test time (§ 4.2: at test time)")
+    add("--dropout-before", action=yes_or_no, help="dropout before fc6 and fc7 (torchvision), not after them (§ 4.2)")
     add("--init", help="initial values: 2012, paper (§ 5) or he; default 2012, small and figure1 he (nn/init.py)")
     add("--bias", type=float, help="initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; small: 0)")
     parser.set_defaults(**DEFAULTS)
