@@ -38,7 +38,7 @@ def train(options, resume=None):
     """
     pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed,
                          options.holdout, options.lazy)
-    side = data.view_side(min(pictures.train.images.shape[1:3]))
+    side = options.view or data.view_side(min(pictures.train.images.shape[1:3]))
     mean = data.mean_image(pictures.train.images, options.mean, side)
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
     network = build(options, pictures, side)
@@ -61,9 +61,12 @@ def train(options, resume=None):
 
     def batches():
         """The rest of the current epoch."""
+        until = options.colour_until
+        noise = colour if until is None or len(run.rows) < until else None
+        shrink = 1 + options.colour if noise is not None and options.augment and options.colour_shrink else 1
         return feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, len(run.rows), run.batch,
-                                 options.scale, options.augment, colour, options.cutout, options.workers),
-                    network.devices)
+                                 options.scale / shrink, options.augment, noise, options.cutout, options.workers,
+                                 options.images_per_crop), network.devices)
 
     def one_view(images):
         return [data.central_views(images, side, mean, options.scale)]

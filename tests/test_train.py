@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import data
+import train
 from nn import load_checkpoint
 from training.options import read_options
 
@@ -164,6 +166,20 @@ def test_frozen_layers_stay_from_an_epoch_on(folder):
     assert (config["freeze"], config["freeze_from"]) == (["conv1", "fc7"], 2)
 
 
+def test_colour_noise_ends_and_shrinks_in_training_alone(folder, monkeypatch):
+    """Epochs counted from 0; without noise there is nothing to shrink for; validation and test images keep their scale."""
+    training, testing, batches, views = [], [], data.batches, data.central_views
+    monkeypatch.setattr(data, "batches", lambda *a: training.append((round(a[7], 9), a[9] is not None, a[12])) or batches(*a))
+    monkeypatch.setattr(data, "central_views", lambda *a: testing.append(a[3]) or views(*a))
+    for more, wanted in (
+            (["--colour", "0.25", "--colour-shrink", "--colour-until", "2"], [(0.008, True, 1)] * 2 + [(0.01, False, 1)]),
+            (["--colour-shrink", "--images-per-crop", "8"], [(0.01, False, 8)] * 3),
+            (["--colour", "0.25", "--colour-until", "0"], [(0.01, False, 1)] * 3), (["--colour", "0.25"], [(0.01, True, 1)] * 3)):
+        training.clear()
+        assert train.main([*QUICK, *more]) == 0
+        assert training == wanted and set(testing) == {0.01}
+
+
 def test_a_full_disk_is_one_sentence(folder):
     """Files may not grow beyond 20 kB here: a checkpoint is larger."""
     import resource
@@ -180,6 +196,8 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--batch-size", "0"], "--batch-size must be at least 1"),
     (["--freeze", "conv1", "relu1"], "--freeze expects layers of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8, got relu1"),
     (["--freeze", "conv1", "--freeze-from", "-1"], "--freeze-from must be at least 0, got -1"),
+    (["--images-per-crop", "0"], "--images-per-crop must be at least 1, got 0"),
+    (["--view", "33"], "views of 33 x 33 pixels from images of 32 x 32: expected a side from 1 to 32"),
     (["--first-stages", "conv pool"], "first_stages must be conv and then relu, norm and pool in some order"),
     (["--pool", "5"], "pool must be one of 2, 3"),
     (["--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
@@ -231,6 +249,7 @@ def test_stored_options_come_back_as_they_were(folder, monkeypatch):
     typed = ["--data", "two.npz", "--drop-at", "3", "5", "--lr", "1e-05", "--no-augment", "--lazy", "--lrn", "--no-one-gpu",
              "--save-every", "0.1", "--scale", "0.3333333333333333", "--mean", "centre", "--first-stages", "conv norm pool relu",
              "--pool-ties", "all", "--no-rate-inside", "--freeze", "conv1", "fc8", "--freeze-from", "2",
+             "--images-per-crop", "32", "--view", "21", "--colour-until", "4", "--colour-shrink",
              "--dropout-before", "--spatial-norm", "--lrn-across"]
     options, _ = read_options(typed)
     Path("runs/a").mkdir(parents=True)

@@ -25,6 +25,8 @@ DEFAULTS = dict(
     mean="pixel",           # § 2: "the mean activity over the training set from each pixel"
     augment=True,           # § 4.1
     colour_factor="eigenvalue",     # § 4.1: p λ; the 2012 code: √λ
+    colour_shrink=False,    # not in the paper; the 2012 code: by 1.1
+    images_per_crop=1,      # § 4.1: 2048 views of each image; the 2012 code: 32
     cutout=0,               # not in the paper
     seed=0,
     workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
@@ -89,8 +91,9 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "eye; default: 3)")
     add("--drop-at", type=int, nargs="+", metavar="EPOCH", help="with --schedule steps: after how many epochs (the 2012 "
         "code: 25 51 79 of 91; default: at 60 and 87 %% of --epochs)")
-    add("--size", type=int, help="images are scaled and cropped to this side (§ 2: 256; small: 32); views are 7/8 of "
-        "it (§ 4.1: 224)")
+    add("--size", type=int, help="images are scaled and cropped to this side (§ 2: 256; small: 32)")
+    add("--view", type=int, metavar="PIXELS", help="side of the crops that the net sees (§ 4.1: 224, Caffe 227; default: 7/8 "
+        "of the images' side)")
     add("--scale", type=float, help="factor applied to the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
     add("--mean", choices=data.MEANS, help="what is subtracted: pixel, the mean image where the crop lies (§ 2, default); "
         "centre, its centre wherever the crop lies (the 2012 code); channel, one mean per channel")
@@ -99,6 +102,12 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "components of RGB (§ 4.1: 0.1, default for alexnet; others 0: none)")
     add("--colour-factor", choices=data.FACTORS, help="factor of the colour noise: λ, of pixels from 0 to 1 (§ 4.1, "
         "default), or √λ (the 2012 code, 2.3 times as strong)")
+    add("--colour-until", type=int, metavar="EPOCH", help="after how many epochs the colour noise ends (the 2012 code: 67; "
+        "default: never)")
+    add("--colour-shrink", action=yes_or_no, help="images with colour noise are divided by 1 + SIGMA, in training alone (the "
+        "2012 code: by 1.1; default: no)")
+    add("--images-per-crop", type=int, metavar="N", help="how many images in a row of a batch share a draw of crop and mirror "
+        "(§ 4.1: 1, default; the 2012 code: 32)")
     add("--cutout", type=int, metavar="PIXELS", help="side of a block that is erased from every view (not in the paper; "
         "default 0: none)")
     add("--seed", type=int, help="every random draw follows from it (default: 0)")
@@ -157,10 +166,10 @@ def read_options(arguments=None, description=None):
         fixed = [option(name) for name in stated if name not in MAY_CHANGE]
         expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
         options |= stated
-    for name in ("batch_size", "patience", "epochs", "threads", "size"):
+    for name in ("batch_size", "patience", "epochs", "threads", "size", "view", "images_per_crop"):
         value = options[name]
         expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
-    for name in ("workers", "cutout", "colour", "profile", "freeze_from"):
+    for name in ("workers", "cutout", "colour", "profile", "freeze_from", "colour_until"):
         expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")
