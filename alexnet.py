@@ -116,7 +116,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     inverted_dropout    scale in training instead of at test time (Caffe, PyTorch)
     dropout_before      before fc6 and fc7, as in torchvision; False: after them (§ 4.2)
     groups      with towers=1: of conv2, conv4 and conv5; 1: they see all maps (torchvision)
-    init        "2012" (the authors' code), "paper" (as printed) or "he": see nn/init.py; None: zeros, for weights that
+    init        "2012" (the authors' code), "paper" (as printed), "caffe" or "he": see nn/init.py; None: zeros, for weights that
                 will be loaded
     bias        initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; Caffe 0.1)
 

@@ -2,6 +2,7 @@
 
     python train.py                                     the small net on the images that come with the project
     python train.py --model alexnet --data FOLDER       the paper's net on FOLDER/train/CLASS/*, FOLDER/val/CLASS/*
+    python train.py --recipe 2012 --data FOLDER         the same as the authors' program had it; or paper, or caffe
     python train.py --resume runs/small-fashion-mnist   continue an interrupted run, to the same bits
 
 A run leaves a folder runs/NAME: config.json (every option with its value), log.csv (a row per epoch),

@@ -399,7 +399,7 @@ def test_the_net_of_figure_1():
 @pytest.mark.parametrize("options, sentence", [
     (dict(towers=3), "towers must be one of 1, 2, got 3"), (dict(pool=4), "pool must be one of 2, 3, got 4"),
     (dict(activation="sigmoid"), "activation must be one of relu, tanh"), (dict(without="conv1"), "without must be"),
-    (dict(init="glorot"), "init must be 'paper', '2012' or 'he'"), (dict(dropout=1.5), "below 1, got 1.5"),
+    (dict(init="glorot"), "init must be 'paper', '2012', 'caffe' or 'he'"), (dict(dropout=1.5), "below 1, got 1.5"),
     (dict(image=(9, 9, 3)), "images of 9×9 pixels are too small .* at pool5"), (dict(threads=0), "threads must be"),
     (dict(micro_batch=0), "micro_batch must be"),
     (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
@@ -428,7 +428,8 @@ def test_wrong_images():
 
 
 @pytest.mark.parametrize("kind, stds", [
-    ("paper", [0.01] * 8), ("2012", [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01]), ("he", None)])
+    ("paper", [0.01] * 8), ("2012", [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01]),
+    ("caffe", [0.01] * 5 + [0.005, 0.005, 0.01]), ("he", None)])
 def test_initial_values(kind, stds):
     networks = [SmallAlexNet(10, towers=towers, init=kind, bias=1.0, kernels=(64, 64, 96, 96, 64)) for towers in (2, 1)]
     weights = networks[0].weights()

@@ -15,8 +15,12 @@ from PIL import Image
 
 import data
 import train
+from alexnet import AlexNet, summary
 from nn import load_checkpoint
-from training.options import read_options
+from results import load
+from training.errors import UserError
+from training.options import ALTERNATIVES, given, read_options
+from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -180,6 +184,57 @@ def test_colour_noise_ends_and_shrinks_in_training_alone(folder, monkeypatch):
         assert training == wanted and set(testing) == {0.01}
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_sets_defaults(name, folder):
+    """Every option that it names, in its type, with --model alexnet; what is typed overrides it; config.json keeps all."""
+    options, _ = read_options(["--recipe", name])
+    assert vars(options) == vars(read_options(["--model", "alexnet"])[0]) | RECIPES[name] | dict(recipe=name)
+    typed, _ = read_options(["--recipe", name, "--model", "small", "--lr", "0.5", "--no-lrn", "--freeze", "--data", "two.npz"])
+    assert vars(typed) == vars(read_options(["--model", "small"])[0]) | RECIPES[name] | dict(
+        recipe=name, lr=0.5, lrn=False, freeze=[], data="two.npz")
+    for each in options, typed:
+        Path("runs/a").mkdir(parents=True, exist_ok=True)
+        Path("runs/a/config.json").write_text(json.dumps(dict(options=vars(each))))
+        assert vars(read_options(["--resume", "runs/a"])[0]) == vars(each)
+    with pytest.raises(UserError, match="keeps its options, found --recipe"):
+        read_options(["--resume", "runs/a", "--recipe", "paper"])
+
+
+@pytest.mark.parametrize("name, layers, counts", [
+    ("paper", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 exchange3", 2),
+    ("2012", "conv1 norm1 pool1 relu1 conv2 relu2 norm2 space2 pool2 exchange3", 2),
+    ("caffe", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 exchange3", 1)])
+def test_the_full_net_of_a_recipe(name, layers, counts):
+    """Its layers are the program's, its parameters the paper's 60,965,224, its maps 55, 27, 13 and 6 a side."""
+    options, _ = read_options(["--recipe", name])
+    side = options.view or data.view_side(options.size)
+    network = AlexNet(image=(side, side, 3), **given(options, ALTERNATIVES), init=None)
+    assert " ".join(network.towers[0]).startswith(layers) and len(network.towers) == counts
+    rows = {row.name: row for row in summary(network)}
+    assert sum(row.parameters for row in rows.values()) == 60_965_224
+    assert [rows[layer].shape[0] for layer in ("conv1", "pool1", "pool2", "pool5")] == [55, 27, 13, 6]
+    norm, pool, drop = (network.towers[0][layer] for layer in ("norm2", "pool2", "drop7"))
+    assert (norm.alpha, norm.k, norm.groups, pool.ties, drop.inverted) == {
+        "paper": (1e-4, 2, 1, "first", False), "2012": (2e-5, 2, 1, "all", False), "caffe": (2e-5, 1, 1, "first", True)}[name]
+
+
+def test_recipes_train_and_come_back(folder):
+    """On small images with small nets: what a recipe sets reaches the run, and the run's net classifies as it was trained."""
+    found = {}
+    for name in RECIPES:
+        small = ["--recipe", name, "--model", "small", "--size", "32", "--view", "28", "--lr", "0.001", "--scale", "0.01",
+                 "--holdout", "0.1", "--freeze-from", "1"]
+        status, out, err = run(*small, *QUICK, "--epochs", "2", "--out", name)
+        assert status == 0, err
+        config = json.loads(Path(f"runs/{name}/config.json").read_text())["options"]
+        assert config["recipe"] == name and config["init"] == name and config["freeze"] == (["conv1"] if name == "2012" else None)
+        net = load(f"runs/{name}")
+        assert net.options == {key: value for key, value in RECIPES[name].items() if key in ALTERNATIVES}
+        found[name] = without_times(csv.DictReader(open(f"runs/{name}/log.csv")))
+        assert run("--resume", f"runs/{name}", "--epochs", "3")[0] == 0
+    assert len({str(rows) for rows in found.values()}) == 3
+
+
 def test_a_full_disk_is_one_sentence(folder):
     """Files may not grow beyond 20 kB here: a checkpoint is larger."""
     import resource
@@ -196,6 +251,8 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--batch-size", "0"], "--batch-size must be at least 1"),
     (["--freeze", "conv1", "relu1"], "--freeze expects layers of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8, got relu1"),
     (["--freeze", "conv1", "--freeze-from", "-1"], "--freeze-from must be at least 0, got -1"),
+    (["--recipe", "vgg"], "--recipe must be one of paper, 2012, caffe, got vgg"),
+    (["--recipe", "2012", "--model", "figure1"], "--recipe 2012 is of alexnet, found --model figure1: leave out one"),
     (["--images-per-crop", "0"], "--images-per-crop must be at least 1, got 0"),
     (["--view", "33"], "views of 33 x 33 pixels from images of 32 x 32: expected a side from 1 to 32"),
     (["--first-stages", "conv pool"], "first_stages must be conv and then relu, norm and pool in some order"),
@@ -267,6 +324,7 @@ def test_every_option_is_explained(folder):
     status, out, err = run("--help")
     assert status == 0
     for option in ("--data", "--model", "--epochs", "--batch-size", "--lr", "--momentum", "--weight-decay", "--schedule",
-                   "--seed", "--threads", "--out", "--resume", "--device", "--lrn-alpha", "--dropout", "--towers"):
+                   "--seed", "--threads", "--out", "--resume", "--device", "--lrn-alpha", "--dropout", "--towers", "--recipe", "--first-stages", "--pool-ties",
+                   "--rate-inside", "--dropout-before", "--images-per-crop", "--spatial-norm", "--freeze", "--freeze-from"):
         assert option in out
     assert out.count("§") > 20

@@ -6,6 +6,7 @@ from pathlib import Path
 import data
 from alexnet import MODELS
 from training.errors import UserError, expect
+from training.recipes import RECIPES
 from training.run import read_options_of
 
 IMAGES = 270_000            # seen in a run of the small net, whatever the size of the data: found by trying
@@ -70,6 +71,8 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "memory")
     add("--model", choices=MODELS, help="alexnet (§ 3.5, Figure 2), small (the same for images of 28 to 64 pixels; "
         "default) or figure1 (§ 3.1, four layers)")
+    add("--recipe", metavar="NAME", help="the options of paper (the text as printed), 2012 (the authors' program) or caffe "
+        "(bvlc_alexnet), as training/recipes.py lists them, with --model alexnet; options typed beside it override it")
     add("--epochs", type=int, help="passes through the training set, at most (§ 5: about 90; small: as many as make "
         f"{IMAGES:,} images)")
     add("--batch-size", type=int, help="images per step (§ 5: 128; small: 64)")
@@ -81,7 +84,7 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--bias-rate", type=float, help="learning rate of biases in multiples of ε (§ 5: 1; the 2012 code: 2)")
     add("--rate-inside", action=yes_or_no, help="ε inside the velocity (§ 5, default), or outside, as in PyTorch, which "
         "differs after a change of ε")
-    add("--freeze", nargs="+", metavar="LAYER", help="layers that are not trained, such as conv1: they keep their weights "
+    add("--freeze", nargs="*", metavar="LAYER", help="layers that are not trained, such as conv1: they keep their weights "
         "and biases (default: none)")
     add("--freeze-from", type=int, metavar="EPOCH", help="after how many epochs --freeze begins (default 0: at the start; "
         "the 2012 code froze conv1 after 72)")
@@ -146,7 +149,7 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--dropout", type=float, help="dropout rate (§ 4.2: 0.5; small: 0.3)")
     add("--inverted-dropout", action=yes_or_no, help="scale in training, not at test time (§ 4.2: at test time)")
     add("--dropout-before", action=yes_or_no, help="dropout before fc6 and fc7 (torchvision), not after them (§ 4.2)")
-    add("--init", help="initial values: 2012, paper (§ 5) or he; default 2012, small and figure1 he (nn/init.py)")
+    add("--init", help="initial values: 2012, paper (§ 5), caffe or he; default 2012, small and figure1 he (nn/init.py)")
     add("--bias", type=float, help="initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; small: 0)")
     parser.set_defaults(**DEFAULTS)
     return parser
@@ -158,9 +161,12 @@ def read_options(arguments=None, description=None):
     defaults = vars(parser.parse_args([]))
     stated = vars(parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(defaults))))
     stated = {name: value for name, value in stated.items() if value is not None}
-    resume = stated.pop("resume", None)
+    resume, recipe = stated.pop("resume", None), stated.get("recipe")
+    expect(recipe is None or recipe in RECIPES, f"--recipe must be one of {', '.join(RECIPES)}, got {recipe}")
     if resume is None:
-        options = defaults | MODEL_DEFAULTS[stated.get("model", DEFAULTS["model"])] | stated
+        model = stated.get("model", DEFAULTS["model"] if recipe is None else "alexnet")
+        expect(recipe is None or model != "figure1", f"--recipe {recipe} is of alexnet, found --model {model}: leave out one")
+        options = defaults | MODEL_DEFAULTS[model] | RECIPES.get(recipe, {}) | stated | dict(model=model)
     else:
         options = defaults | stored_options(resume)
         fixed = [option(name) for name in stated if name not in MAY_CHANGE]
