@@ -13,6 +13,7 @@ import argparse
 from typing import NamedTuple
 
 from nn import Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, Network, ReLU, Tanh, initialise
+from nn.spatial_norm import SpatialResponseNorm
 
 
 def figure2(towers, classes, kernels, neurons, stem, relu, norm, pool, dropout):
@@ -51,6 +52,25 @@ def figure2(towers, classes, kernels, neurons, stem, relu, norm, pool, dropout):
     }
 
 
+def arranged(plan, first_stages):
+    """The plan with the layers of stages 1 and 2 in the order of a text like "conv norm pool relu"; or of two, one for
+    each stage, with a comma between them."""
+    orders = [order.split() for order in first_stages.split(",")] if isinstance(first_stages, str) else []
+    if len(orders) not in (1, 2) or any(sorted(order) != ["conv", "norm", "pool", "relu"] or order[0] != "conv"
+                                        for order in orders):
+        raise ValueError("first_stages must be conv and then relu, norm and pool in some order, such as 'conv norm pool "
+                         f"relu', or two of these with a comma between them, got {first_stages!r}")
+    names = [f"{kind}{number}" for number, order in ((1, orders[0]), (2, orders[-1])) for kind in order]
+    return {name: plan[name] for name in (*names, *plan)}           # a dict keeps a name where it came first
+
+
+def moved(plan, name, after):
+    """The plan with the layer `name` directly after the layer `after`."""
+    names = [other for other in plan if other != name]
+    names.insert(names.index(after) + 1, name)
+    return {name: plan[name] for name in names}
+
+
 def build(plan, image, groups=1):
     """Make the layers of a plan, each for the channels that reach it. A convolution in `groups` sees only the
     maps of its own group, except directly after an exchange or the image, where it sees all."""
@@ -67,9 +87,10 @@ def build(plan, image, groups=1):
 
 
 def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, without=None, activation="relu",
-            lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False, pool=3, pool_ceil=(), dropout=0.5,
-            inverted_dropout=False, groups=2, init="2012", bias=1.0, seed=0, threads=None, devices=None,
-            micro_batch=None, plain=False, convolution="winograd", kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
+            first_stages="conv relu norm pool", lrn=True, lrn_alpha=1e-4, lrn_k=2.0, lrn_across=False,
+            spatial_norm=False, pool=3, pool_ceil=(), pool_ties="first", dropout=0.5, inverted_dropout=False, dropout_before=False,
+            groups=2, init="2012", bias=1.0, seed=0, threads=None, devices=None, micro_batch=None, plain=False, convolution="winograd",
+            kernels=(96, 256, 384, 384, 256), neurons=4096, stem=(11, 4, (0, 3))):
     """The paper's net, as a Network with initial values drawn from `seed`.
 
     classes     width of the softmax (§ 3.5: 1000)
@@ -79,17 +100,23 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                 and the fully connected layers keep their width, so both nets have about as many parameters)
     without     a convolution to leave out, with its ReLU: "conv2", "conv3", "conv4" or "conv5" (§ 1, § 7)
     activation  "relu" (§ 3.1) or "tanh"
+    first_stages    order of the layers in stages 1 and 2 (§ 3.5). The 2012 code: "conv norm pool relu, conv relu norm
+                pool", one order for each stage; CaffeNet: "conv relu pool norm". A ReLU and a pooling next to each other
+                may change places: the outputs are the same
     lrn         local response normalisation after the ReLUs of conv1 and conv2 (§ 3.3); False: none
     lrn_alpha   1e-4 as printed; the 2012 code and Caffe apply 1e-4 / 5
     lrn_k       2; Caffe 1
     lrn_across  with towers=1: windows cross from one group to the other, as in Caffe
+    spatial_norm        one more normalisation directly after the second, over 5×5 pixels of a map, as in the 2012 code
     pool        3: overlapping, 3×3 with stride 2 (§ 3.4); 2: 2×2 with stride 2
     pool_ceil   poolings that add a smaller window at the end where one is needed, e.g. ("pool1", "pool2", "pool5") as in
                 the 2012 code and Caffe: with 224 or 227 pixels none is needed
+    pool_ties   which of equal maxima in a window gets the gradient: "first", as in Caffe; "all", as in the 2012 code
     dropout     rate after fc6 and fc7 (§ 4.2); 0: none
     inverted_dropout    scale in training instead of at test time (Caffe, PyTorch)
+    dropout_before      before fc6 and fc7, as in torchvision; False: after them (§ 4.2)
     groups      with towers=1: of conv2, conv4 and conv5; 1: they see all maps (torchvision)
-    init        "2012" (the authors' code), "paper" (as printed) or "he": see nn/init.py; None: zeros, for weights that
+    init        "2012" (the authors' code), "paper" (as printed), "caffe" or "he": see nn/init.py; None: zeros, for weights that
                 will be loaded
     bias        initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; Caffe 0.1)
 
@@ -98,7 +125,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
     arguments that fit no net.
     """
     for name, value, choices in (("towers", towers, (1, 2)), ("activation", activation, ("relu", "tanh")),
-                                 ("pool", pool, (2, 3)), ("groups", groups, (1, 2)),
+                                 ("pool", pool, (2, 3)), ("pool_ties", pool_ties, ("first", "all")), ("groups", groups, (1, 2)),
                                  ("without", without, (None, "conv2", "conv3", "conv4", "conv5"))):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
@@ -125,9 +152,16 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                    relu=lambda channels, groups: ReLU() if activation == "relu" else Tanh(),
                    norm=lambda channels, groups: LocalResponseNorm(5, lrn_alpha, 0.75, lrn_k,
                                                                    1 if lrn_across else groups),
-                   pool=lambda channels, groups: MaxPool2d(pool, 2),
+                   pool=lambda channels, groups: MaxPool2d(pool, 2, ties=pool_ties),
                    dropout=lambda channels, groups: Dropout(dropout, inverted_dropout))
-    plan |= {name: lambda channels, groups: MaxPool2d(pool, 2, ceil=True) for name in pool_ceil}
+    plan |= {name: lambda channels, groups: MaxPool2d(pool, 2, True, pool_ties) for name in pool_ceil}
+    plan = arranged(plan, first_stages)
+    if spatial_norm:
+        plan["space2"] = lambda channels, groups: SpatialResponseNorm()
+        plan = moved(plan, "space2", "norm2")
+    if dropout_before:
+        plan["drop6"] = lambda channels, groups: Dropout(dropout, inverted_dropout, whole=True)
+        plan = moved(moved(plan, "drop6", "flatten"), "drop7", "relu6")
     plan = {name: make for name, make in plan.items() if name not in absent}
     first = build(plan, image, in_groups)
     others = [build({name: plan[name] for name in list(plan)[:-2]}, image) for _ in range(towers - 1)]

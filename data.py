@@ -234,10 +234,10 @@ def order(count, seed, epoch):
 
 
 def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augment=True, colour=None, cutout=0,
-            workers=2):
+            workers=2, images_per_crop=1):
     """Iterate over (images (n, side, side, C) float32, labels (n,) int64) through an epoch, from batch number `start`
-    on: random views of the images, with noise of `colour` and an erased block of `cutout` pixels where given (see
-    random_views), or, with augment=False, their central ones.
+    on: random views of the images, with noise of `colour`, an erased block of `cutout` pixels and one crop for
+    `images_per_crop` images where given (see random_views), or, with augment=False, their central ones.
 
     `workers` threads make the batches ahead of their use (imaging/prefetch.py); 0: each batch is made when it is
     requested. close() ends them early.
@@ -254,7 +254,8 @@ def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augm
     def make(number):
         index = visited[number * batch_size:(number + 1) * batch_size]
         if augment:
-            views = random_views(split.images, index, side, mean, seed, epoch, scale, colour, cutout)
+            views = random_views(split.images, index, side, mean, seed, epoch, scale, colour, cutout,
+                                 images_per_crop=images_per_crop)
         else:
             views = central_views(split.images[index], side, mean, scale)
         if isinstance(split.images, Files) and split.images.bad:

@@ -2,6 +2,7 @@
 
     python train.py                                     the small net on the images that come with the project
     python train.py --model alexnet --data FOLDER       the paper's net on FOLDER/train/CLASS/*, FOLDER/val/CLASS/*
+    python train.py --recipe 2012 --data FOLDER         the same as the authors' program had it; or paper, or caffe
     python train.py --resume runs/small-fashion-mnist   continue an interrupted run, to the same bits
 
 A run leaves a folder runs/NAME: config.json (every option with its value), log.csv (a row per epoch),
@@ -39,12 +40,17 @@ def train(options, resume=None):
     """
     pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed,
                          options.holdout, options.lazy)
-    side = data.view_side(min(pictures.train.images.shape[1:3]))
+    side = options.view or data.view_side(min(pictures.train.images.shape[1:3]))
     mean = data.mean_image(pictures.train.images, options.mean, side)
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
     network = build(options, pictures, side)
     expect_memory(network, options.batch_size)
-    sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
+    sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate,
+              options.rate_inside)
+
+    learning = list(dict.fromkeys(name.split(".")[0] for name in network.weights()))
+    unknown = [name for name in options.freeze or () if name not in learning]
+    expect(not unknown, f"--freeze expects layers of {', '.join(learning)}, got {', '.join(unknown)}")
 
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
@@ -57,9 +63,12 @@ def train(options, resume=None):
 
     def batches():
         """The rest of the current epoch."""
+        until = options.colour_until
+        noise = colour if until is None or len(run.rows) < until else None
+        shrink = 1 + options.colour if noise is not None and options.augment and options.colour_shrink else 1
         return feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, len(run.rows), run.batch,
-                                 options.scale, options.augment, colour, options.cutout, options.workers),
-                    network.devices)
+                                 options.scale / shrink, options.augment, noise, options.cutout, options.workers,
+                                 options.images_per_crop), network.devices)
 
     def one_view(images):
         return [data.central_views(images, side, mean, options.scale)]
@@ -71,6 +80,7 @@ def train(options, resume=None):
     with stop_signals() as stop:
         while len(run.rows) < epochs and (lr := learning_rate(options, run.rows, epochs)) is not None:
             epoch = len(run.rows) + 1
+            frozen = options.freeze or () if len(run.rows) >= options.freeze_from else ()
             meter = Meter(run, lr, per_epoch, run.batch * options.batch_size, f"epoch {epoch}/{epochs}")
             with closing(batches()) as source:
                 for images, labels in meter.waited_for(source):
@@ -79,7 +89,7 @@ def train(options, resume=None):
                         loss, cache = network.loss.forward(logits, labels)
                         meter.add(loss, logits, labels)
                         gradients = network.backward(network.loss.backward(cache), caches)
-                        sgd.step(gradients, lr)
+                        sgd.step(gradients, lr, frozen)
                     run.batch, run.step = run.batch + 1, run.step + 1
 
                     due = stop or time.monotonic() - run.saved > options.save_every

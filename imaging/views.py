@@ -127,7 +127,8 @@ def cutout_draws(count, side, seed, epoch):
     return generator(seed, CUTOUT, epoch).integers(0, side, size=(count, 2))
 
 
-def random_views(images, index, side, mean, seed, epoch, scale=1.0, colour=None, cutout=0, out=None):
+def random_views(images, index, side, mean, seed, epoch, scale=1.0, colour=None, cutout=0, out=None,
+                 images_per_crop=1):
     """(n, side, side, C) float32: a random crop of each of images[index], half of them mirrored, minus the mean, plus
     colour noise, times `scale` (the paper has none: 1).
 
@@ -138,11 +139,15 @@ def random_views(images, index, side, mean, seed, epoch, scale=1.0, colour=None,
             may reach over the edge (Cutout, DeVries and Taylor 2017). Not the paper's, which cuts *out of* the image:
             of its 256 pixels 32 are what a crop of 224 leaves over.
 
-    An image's view depends on (seed, epoch, its number) alone. Raises DataError if the side does not fit. The paper
+    images_per_crop     so many images in a row, of those in `index`, get the crop and mirror of the first of them. The
+            paper draws for each image; the 2012 code for 32 together.
+
+    An image's view depends on (seed, epoch, its number) alone, or the number of the image that it shares with. Raises DataError if the side does not fit. The paper
     counts 32 × 32 × 2 = 2048 views of an image, so a crop starts in one of the first 32 places each way (224 fits into
     256 in a 33rd, which only the corners of the ten test views use).
     """
     table = draws(len(images), *room(images, side), seed, epoch)
+    places = table[np.asarray(index)[np.arange(len(index)) // images_per_crop * images_per_crop]]    # (n, 3)
     channels = images.shape[3]
     if colour is not None:
         draw = colour_draws(len(images), channels, seed, epoch)[index]                      # (n, C)
@@ -153,7 +158,7 @@ def random_views(images, index, side, mean, seed, epoch, scale=1.0, colour=None,
     mirrored = np.arange(side)[::-1]
     aligned = mean.shape[:2] == images.shape[1:3]
     for n, i in enumerate(index):
-        view, (top, left, mirror) = views[n], table[i]
+        view, (top, left, mirror) = views[n], places[n]
         crop = np.s_[top:top + side, left:left + side]
         if aligned:
             np.subtract(images[i][crop], mean[crop], out=view)

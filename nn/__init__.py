@@ -34,3 +34,4 @@ from nn.pool import MaxPool2d
 from nn.run.device import Device, DeviceError, devices
 from nn.run.feed import feed
 from nn.run.profile import Profile
+from nn.spatial_norm import SpatialResponseNorm

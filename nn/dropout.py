@@ -11,13 +11,14 @@ class Dropout(Layer):
     """Training: every neuron's output is set to zero with probability `rate`. Test: all neurons, times 1 − rate.
 
     inverted: divide by 1 − rate in training and do nothing at test time (Caffe, PyTorch), which has the same mean.
+    whole: every tower has the whole layer before it, as directly after an exchange, and all draw the same mask.
     """
 
-    def __init__(self, rate=0.5, inverted=False):
+    def __init__(self, rate=0.5, inverted=False, whole=False):
         super().__init__()
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout's rate must be at least 0 and below 1, got {rate}")
-        self.rate, self.inverted = rate, inverted
+        self.rate, self.inverted, self.whole = rate, inverted, whole
 
     def __repr__(self):
         return f"Dropout({self.rate}{', inverted' if self.inverted else ''})"

@@ -15,12 +15,17 @@ class Update(NamedTuple):
     lr: float               # ε
     momentum: float
     decay: float
+    inside: bool            # whether ε is inside the velocity
 
 
-def update(w, v, g, lr, momentum, decay):
-    """The two lines of § 5, in place."""
-    v[...] = momentum * v - decay * lr * w - lr * g
-    w += v
+def update(w, v, g, lr, momentum, decay, inside=True):
+    """The two lines of § 5, in place; or, with ε outside the velocity, PyTorch's."""
+    if inside:
+        v[...] = momentum * v - decay * lr * w - lr * g
+        w += v
+    else:
+        v[...] = momentum * v - decay * w - g
+        w += lr * v
 
 
 class SGD:
@@ -29,19 +34,18 @@ class SGD:
         v ← momentum · v − weight_decay · ε · w − ε · ∂L/∂w
         w ← w + v
 
-    ε (the learning rate) is inside the velocity: when it changes, the velocity keeps its earlier contributions.
-    (PyTorch multiplies by ε outside, which differs for some steps after a change.)
-
     bias_decay: the decay of biases. The paper does not say; 0, as in the 2012 code, is the default.
     bias_rate: the ratio of biases' ε to weights' ε: 1 in the paper, 2 in the 2012 code and Caffe.
+    rate_inside: ε (the learning rate) is inside the velocity, which keeps what an earlier ε gave it. False, as in
+        PyTorch: w ← w + ε · v with v ← momentum · v − weight_decay · w − ∂L/∂w; it differs only when ε changes.
     """
 
-    def __init__(self, network, momentum=0.9, weight_decay=0.0005, bias_decay=0.0, bias_rate=1.0):
+    def __init__(self, network, momentum=0.9, weight_decay=0.0005, bias_decay=0.0, bias_rate=1.0, rate_inside=True):
         if not 0 <= momentum < 1 or min(weight_decay, bias_decay) < 0 or bias_rate < 0:
             raise ValueError("SGD expects 0 ≤ momentum < 1 and no negative decay or rate, got momentum "
                              f"{momentum}, weight_decay {weight_decay}, bias_decay {bias_decay}, bias_rate {bias_rate}")
-        self.network, self.momentum, self.bias_rate = network, momentum, bias_rate
-        self.decay = {"W": weight_decay, "b": bias_decay}
+        self.network, self.momentum, self.rate_inside = network, momentum, rate_inside
+        self.rate, self.decay = {"W": 1, "b": bias_rate}, {"W": weight_decay, "b": bias_decay}
         self.velocity = []
         for own, device in zip(network.parameters, network.devices):
             with device:
@@ -51,15 +55,15 @@ class SGD:
         """Set the velocities, from a dict of whole arrays like that of network.join(self.velocity)."""
         self.velocity = self.network.split(velocity)
 
-    def step(self, gradients, lr):
-        """Update every parameter in place. gradients: in the form of network.parameters; lr: ε."""
+    def step(self, gradients, lr, frozen=()):
+        """Update all parameters in place but those of `frozen` layers. gradients: as network.parameters; lr: ε."""
         for t, weights in enumerate(self.network.parameters):
             updates = []
             for name, w in weights.items():
-                kind = name.split(".")[-1]
-                rate = lr * (self.bias_rate if kind == "b" else 1)
-                updates.append(Update(w, self.velocity[t][name], gradients[t][name], rate, self.momentum,
-                                      self.decay[kind]))
+                layer, kind = name.split(".")
+                if layer not in frozen:
+                    updates.append(Update(w, self.velocity[t][name], gradients[t][name], lr * self.rate[kind],
+                                          self.momentum, self.decay[kind], self.rate_inside))
             self.network.update(t, updates)
 
 
@@ -82,8 +86,6 @@ def plateau(lr, errors, factor=10.0, drops=3, patience=3):
 
 
 def steps(lr, epoch, at, factor=10.0):
-    """ε of an epoch (counted from 0): lr, divided by `factor` at each of the epochs `at`.
-
-    The 2012 code's were 25, 51 and 79 of 91.
-    """
+    """ε of an epoch (counted from 0): lr, divided by `factor` at each of the epochs `at`. (2012 code: 25,
+    51 and 79 of 91.)"""
     return lr / factor ** sum(epoch >= a for a in at)

@@ -9,21 +9,22 @@ from nn.layer import Layer, expect_count, expect_maps
 class MaxPool2d(Layer):
     """The largest value of every size×size window, windows `stride` apart: they overlap where stride < size.
 
-    The paper pools with size 3 and stride 2; it compares with size 2, stride 2. Of equal values in a window the
-    first, row by row, gets the gradient, as in Caffe (in the 2012 code every one of them does).
-
+    The paper pools with size 3 and stride 2; it compares with size 2, stride 2.
+    ties: which of equal largest values in a window gets the gradient. The paper does not say. "first": the first one,
+        row by row, as in Caffe. "all": every one of them gets all of it, as in the 2012 code.
     ceil: False: a last row or column that no whole window reaches is left out. True: a smaller window is added there,
-        as in the 2012 code and in Caffe. With the paper's sizes, 55 → 27 → 13 → 6, there is none; in the ONNX copy of
-        Caffe's net, 54 → 26 → 12 → 6, the last pooling has one.
+        as in the 2012 code and in Caffe. The paper's 55 → 27 → 13 → 6 needs none; the last of 54 → 26 → 12 → 6 does.
     """
 
-    def __init__(self, size=3, stride=2, ceil=False):
+    def __init__(self, size=3, stride=2, ceil=False, ties="first"):
         super().__init__()
         expect_count("MaxPool2d's size", size)
         expect_count("MaxPool2d's stride", stride)
         if size > 15:
             raise ValueError(f"MaxPool2d's size must be at most 15 (a winner's place is kept in a byte), got {size}")
-        self.size, self.stride, self.ceil = size, stride, ceil
+        if ties not in ("first", "all"):
+            raise ValueError(f"MaxPool2d's ties must be one of first, all, got {ties!r}")
+        self.size, self.stride, self.ceil, self.ties = size, stride, ceil, ties
 
     def __repr__(self):
         return f"MaxPool2d({self.size}, {self.stride}{', ceil' if self.ceil else ''})"
@@ -57,27 +58,32 @@ class MaxPool2d(Layer):
                              "use larger images")
 
     def forward(self, x, train=True):
-        """x (N, H, W, C) → y (N, P, Q, C). Kept: the place of each winner in its window, one byte, and shapes."""
+        """x (N, H, W, C) → y (N, P, Q, C). Kept: each window's winner, as its place, one byte; ties "all": x, y."""
         self.expect(x)
         maps, x = x.shape, self.complete(x)
         xp, places = array_module(x), self.places(x)
         y = places[0].copy()                                                        # (N, P, Q, C)
-        if not train:
-            for place in places[1:]:
-                xp.maximum(y, place, out=y)
-            return y, None
-        winner = xp.zeros(y.shape, np.uint8)
+        one = train and self.ties == "first"
+        winner = xp.zeros(y.shape, np.uint8) if one else None
         for number, place in enumerate(places[1:], start=1):
-            better = (place > y).view(np.uint8)
-            better *= np.uint8(number)
-            xp.maximum(winner, better, out=winner)                                  # later places have larger numbers
+            if one:
+                better = (place > y).view(np.uint8)
+                better *= np.uint8(number)
+                xp.maximum(winner, better, out=winner)                              # later places have larger numbers
             xp.maximum(y, place, out=y)
-        return y, (winner, x.shape, maps)
+        return y, ((winner if one else (x, y), x.shape, maps) if train else None)
 
     def backward(self, dy, cache):
         """∂x sums, over the windows that a pixel has won, their ∂y: one pixel can win several windows."""
-        winner, shape, maps = cache
+        kept, shape, maps = cache
         dx = array_module(dy).zeros(shape, dy.dtype)
-        for number, place in enumerate(self.places(dx)):
-            place += dy * (winner == number)
+        for place, won in zip(self.places(dx), self.winners(kept)):
+            place += dy * won
         return dx[:, :maps[1], :maps[2]], {}
+
+    def winners(self, kept):
+        """For each of the size² places in a window, whether it has won: (N, P, Q, C) bool each."""
+        if self.ties == "first":
+            return (kept == number for number in range(self.size ** 2))
+        x, y = kept
+        return (place == y for place in self.places(x))

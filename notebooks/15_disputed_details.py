@@ -26,7 +26,7 @@ from training import options as training_options
 from alexnet import AlexNet, SmallAlexNet, summary
 from imaging.pictures import EIGENVALUES
 from interop.published import BVLC, BVLC_ONNX, TORCHVISION
-from nn import SGD, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, initialise, plateau, steps
+from nn import SGD, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, SpatialResponseNorm, initialise, plateau, steps
 
 DATA = "fashion-mnist"                  # or "cifar10", or a folder of images
 rng = np.random.default_rng(15)
@@ -87,8 +87,8 @@ show(figure, "**Figure 15.1.** Who does what. White: as the paper says, or nothi
 
 # %% [markdown]
 # In this project the paper's text is the default wherever there is one (with one exception: the initial values), and
-# the others' way is mostly an argument. We note it for each detail in `switch`, and read defaults from the code
-# itself.
+# the others' way is an argument. We note it for each detail in `switch`, and read defaults from the code itself.
+# `train.py --recipe paper`, `2012` or `caffe` sets a column's arguments all at once (`training/recipes.py`).
 
 # %%
 switch, options = {}, vars(training_options.make_parser().parse_args([]))
@@ -166,7 +166,8 @@ switch["groups"] = "AlexNet(towers=1, groups=1)"
 # of the largest. **LRN and ReLU** may not. LRN keeps signs, so the same outputs are positive; but without the ReLU
 # before it, *negative* responses have squares too, and hold their neighbours down. **LRN and pooling** may not
 # either: the largest quotient is not the quotient at the largest $x$. **Expect** exactly 0, then small numbers, small
-# since α is.
+# since α is. (In the 2012 code this is the order of the first stage alone. The second is conv, ReLU, LRN, the 5×5 norm
+# below, pool.)
 
 # %%
 c = first((0, 3), images)
@@ -186,7 +187,7 @@ order = {"ReLU, pool": apart(chain(c, relu, pool), chain(c, pool, relu)),
 same_signs = np.array_equal(chain(c, norm, relu) > 0, chain(c, relu, norm) > 0)
 for what, difference in order.items():
     print(f"{what:38} exchanged: {difference:.2%} apart")
-switch["first stage"] = "only the paper's"
+switch["first stage"] = "AlexNet(first_stages='conv norm pool relu, conv relu norm pool')"
 
 # %% [markdown]
 # ## Normalisation: α, k, the edge, one layer more
@@ -225,24 +226,16 @@ switch["LRN: tower edge"] = "AlexNet(towers=1, lrn_across=True)"
 
 # %% [markdown]
 # And the 2012 code normalises the second layer once more, over 5×5 *pixels* of the same map. The paper does not
-# mention it, and this project does not have it. As a sum over 25 shifts it is short. We do not know its constants, so
-# we try two α with the $k$ and β of § 3.3. **Expect** outputs that are nearly $2^{-0.75}$ of the inputs for the
-# smaller α: a factor, and little besides.
+# mention it; `nn/spatial_norm.py` has it. The definition of its layer says α = 0.001, which the program divides by the
+# 25 pixels, and β = 0.75; $k$ is 1. **Expect** outputs close to the inputs, and less so for an undivided α.
 
 # %%
-def spatial_norm(a, size, alpha, beta=0.75, k=2.0):
-    """b = a / (k + α · the sum of a² over size×size pixels around, in the same map)^β."""
-    N, H, W, C = a.shape
-    padded = np.pad(a * a, ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)))
-    total = sum(padded[:, i:i + H, j:j + W] for i in range(size) for j in range(size))
-    return a / (k + alpha * total) ** beta
-
-
 x = f("norm2", f("relu2", f("conv2", f("pool1", f("norm1", a1)))))
-extra = {alpha: apart(2**-0.75 * x, spatial_norm(x, 5, alpha)) for alpha in (1e-4 / 25, 1e-4)}
+extra = {alpha: apart(x, SpatialResponseNorm(5, alpha).forward(x)[0]) for alpha in (1e-3 / 25, 1e-3)}
 for alpha, difference in extra.items():
-    print(f"α = {alpha:.0e}: {difference:.2%} from a mere factor 2^-0.75")
-switch["5×5 norm after LRN 2"] = "not in this project"
+    print(f"α = {alpha:.0e}: {difference:.2%} from its input")
+assert default(SpatialResponseNorm, "alpha") == 1e-3 / 25 and default(AlexNet, "spatial_norm") is False
+switch["5×5 norm after LRN 2"] = "AlexNet(spatial_norm=True)"
 
 # %% [markdown]
 # ## Initial values
@@ -368,7 +361,7 @@ for step in range(200):
 same_until = abs(ways["inside"][100] - ways["outside"][100])
 farther = ways["outside"][200] - ways["inside"][200]
 print(f"after 100 steps {same_until:.0e} apart; 100 steps later the paper's rule is {farther:.2f} farther down")
-switch["momentum"] = "only the paper's (exercise 2 has the other)"
+switch["momentum"] = "train.py --no-rate-inside"
 
 # %% [markdown]
 # ($0.81 = (0.1 - 0.01) \cdot 0.9 / (1 - 0.9)$: the surplus speed, summed as it dies away. Chapter
@@ -389,7 +382,7 @@ same_test = np.abs(printed.predict(tiny) - inverted.predict(tiny)).max()
 same_loss = abs(printed.loss_and_gradients(tiny, answers, 5)[0] - inverted.loss_and_gradients(tiny, answers, 5)[0])
 print(f"predictions {same_test:.0e} apart, training losses {same_loss:.0e}")
 assert default(AlexNet, "inverted_dropout") is False and default(AlexNet, "dropout") == 0.5
-switch["dropout"] = "AlexNet(inverted_dropout=True)"
+switch["dropout"] = "AlexNet(inverted_dropout=True, dropout_before=True)"
 
 # %% [markdown]
 # So the two differ in what initial weights and ε mean, not in what a net can be. The *place* is another matter:
@@ -426,7 +419,7 @@ for what, maps in (("bytes of a photograph", photos[:1].round()), ("norm1 of the
     ties = (places == places.max(0)).sum(0) > 1
     tied[what] = [float(part.mean()) for part in (ties, ties & (places.max(0) > 0))]
     print(f"{what:22}: {tied[what][0]:.1%} of the windows tied, {tied[what][1]:.2%} at a positive maximum")
-switch["ties"] = "only the first (chapter 06, exercise 4, has the other)"
+switch["ties"] = "AlexNet(pool_ties='all')"
 
 # %% [markdown]
 # ## The mean
@@ -469,12 +462,12 @@ shift = {"λ, pixels 0 … 255": 0.1 * largest, "λ, pixels 0 … 1": 0.1 * larg
 for what, levels in shift.items():
     print(f"{what:18}: {levels:7.1f} grey levels along p1 (standard deviation)")
 assert options["colour_factor"] == "eigenvalue" == default(data.colour_noise, "factor") and default(data.colour_noise, "sigma") == 0.1
-switch["colour noise"] = "train.py --colour-factor deviation"
+switch["colour noise"] = "train.py --colour-factor deviation --colour-shrink"
 
 # %% [markdown]
 # The printed formula is the default here, with pixels from 0 to 1, the only one of the two units in which it makes
-# sense. The ÷ 1.1 is not in this project; `--scale 0.909` divides the pixels of all images, to train and to test
-# with.
+# sense. The 2012 code divides by 1.1 in training alone, and only while there is colour noise, so that images with noise
+# are about as large as test images without. `--colour-shrink` does the same.
 #
 # ## Crop and mirror
 #
@@ -494,7 +487,7 @@ print(f"variance of a batch's mean offset: {per_32:.1f} against {per_image:.2f},
       f"here {distinct} different draws in 128")
 print(f"area: the paper's {(224 / 256)**2:.1%} always; RandomResizedCrop's median {np.median(area[fits]):.0%}, "
       f"a tenth of its crops below {np.quantile(area[fits], 0.1):.0%}")
-switch["crop and mirror"] = "only per image"
+switch["crop and mirror"] = "train.py --images-per-crop 32"
 
 # %% [markdown]
 # A reading note on this paper calls § 4.1 "cutting out a 32×32 block". It is a crop: $256 - 224 = 32$ pixels of room
@@ -521,7 +514,7 @@ print("plateau:", *(f"{lr:g}" for lr in by_plateau))
 show_source(plateau)
 show_source(steps)
 assert options["cutout"] == 0 == default(data.random_views, "cutout") and training_options.MODEL_DEFAULTS["alexnet"]["schedule"] == "plateau"
-switch["ε ÷ 10"] = "train.py --schedule steps --drop-at 25 51 79 --epochs 91"
+switch["ε ÷ 10"] = "train.py --schedule steps --drop-at 25 51 79 --epochs 91 --colour-until 67 --freeze conv1 --freeze-from 72"
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3.2))
@@ -654,7 +647,7 @@ assert [counts[name][0] for name in nets] == [60_965_224] * 4 + [61_100_840, 62_
 assert order["ReLU, pool"] == 0 and same_signs and all(0 < difference < 0.2 for difference in list(order.values())[1:])
 assert abs(divisors["2012 code"] / divisors["Caffe"] - 2**0.75) < 0.05 and abs(divisors["paper"] / divisors["2012 code"] - 1) < 0.1
 assert affected.tolist() == [46, 47, 48, 49] and 0 < edge < 0.05
-assert extra[1e-4 / 25] < extra[1e-4] < 0.05
+assert 0 < extra[1e-3 / 25] < extra[1e-3] < 0.5
 assert all(found["conv1"] > 5 * found["fc8"] for found in spread.values())
 assert spread["paper, pixels 0 … 1"]["fc8"] < spread["paper"]["fc8"] < min(spread["2012 code"]["fc8"], spread["Caffe"]["fc8"])
 assert decayed < 2 / 3 and np.allclose([moved_by[1.0], moved_by[2.0]], [[0.01, 0.01], [0.01, 0.02]], atol=1e-6)

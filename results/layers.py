@@ -1,6 +1,6 @@
 """The first layer's kernels (Figure 3), and every layer's output for a photograph."""
 
-from nn import Conv2d, Exchange, LocalResponseNorm, MaxPool2d, ReLU, Tanh
+from nn import Conv2d, Exchange, LocalResponseNorm, MaxPool2d, ReLU, SpatialResponseNorm, Tanh
 from results import figures
 from results.classify import likeliest
 from results.photos import photographs
@@ -21,7 +21,8 @@ def activations(net, options, out):
     """evaluate.py activations: draw activations.png in `out`."""
     (name, image, _), = photographs(options.photos, net)[0]
     layers = [(layer, x) for layer, x in outputs(net, image).items()
-              if isinstance(net.network.towers[0][layer], (ReLU, Tanh, LocalResponseNorm, MaxPool2d))]
+              if isinstance(net.network.towers[0][layer], (ReLU, Tanh, LocalResponseNorm, SpatialResponseNorm,
+                                                              MaxPool2d))]
     answer = likeliest(net, image, 5)
     start = (net.size - net.side) // 2
     out.mkdir(parents=True, exist_ok=True)

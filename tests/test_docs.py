@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STOPS = re.findall(r"^\| \d+ \| `([\w/.]+)` \| `(\w+)` \|", (ROOT / "docs/architecture.md").read_text(encoding="utf-8"),
                    re.MULTILINE)
-LAYERS = ("activation", "arrays", "conv", "dropout", "layer", "linear", "loss", "lrn", "optim", "pool")
+LAYERS = ("activation", "arrays", "conv", "dropout", "layer", "linear", "loss", "lrn", "optim", "pool", "spatial_norm")
 
 
 def test_the_page_has_its_stops():

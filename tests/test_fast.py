@@ -5,7 +5,19 @@ import copy
 
 import numpy as np
 import pytest
-from test_layers import CONVOLUTIONS, DROPOUTS, NORMS, OTHERS, POOLS, cases, filled, gradient_for, results, spaced
+from test_layers import (
+    CONVOLUTIONS,
+    DROPOUTS,
+    NORMS,
+    OTHERS,
+    POOLS,
+    SPATIAL,
+    cases,
+    filled,
+    gradient_for,
+    results,
+    spaced,
+)
 
 from alexnet import AlexNet, Figure1Net, SmallAlexNet
 from nn import SGD, Conv2d, Linear, LocalResponseNorm, MaxPool2d, check_layer
@@ -25,10 +37,12 @@ LARGER = {      # products that threads share, and a map of several rows
     "larger conv, 3 groups": (Conv2d(6, 9, 3, padding=(2, 1), groups=3), (3, 9, 13, 6)),
     "first conv": (Conv2d(1, 4, 5, padding=(1, 3), first=True), (3, 7, 9, 1)),
     "first conv, 3 channels": (Conv2d(3, 2, 2, first=True), (2, 6, 4, 3)),
+    "pool of many channels, all ties": (MaxPool2d(3, 2, ties="all"), (2, 7, 5, 33)),
     "pool of many channels": (MaxPool2d(3, 2), (2, 7, 5, 33)),
     "pool with columns in no window": (MaxPool2d(2, 3), (2, 7, 8, 3)),
     "pool with columns in no window, the last smaller": (MaxPool2d(3, 4, ceil=True), (2, 7, 10, 3))}
-LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | DROPOUTS | OTHERS | LARGER).items()})
+LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | SPATIAL | POOLS | DROPOUTS | OTHERS
+                                                                   | LARGER).items()})
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +64,19 @@ def test_the_form_is_its_plain_layer(layer, shape, draw, dtype, tolerance, forms
     (y, cache), (expected, _) = (form.forward(x, train=False) for form in (forms.form(plain), plain))
     np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance * np.abs(expected).max())
     assert cache is None
+
+
+@pytest.mark.parametrize("ties", ["first", "all"])
+@pytest.mark.parametrize("channels", [2, 33])
+@pytest.mark.parametrize("size, stride, ceil", [(3, 2, False), (3, 2, True), (2, 3, True)])
+def test_pool_of_equal_values(size, stride, ceil, channels, ties, forms):
+    """The plain form's winners to the bit, where most windows have several."""
+    plain = MaxPool2d(size, stride, ceil, ties)
+    x = np.random.default_rng(0).integers(-1, 2, (2, 8, 11, channels)).astype(np.float32)
+    dy = gradient_for(plain, x)
+    found, wanted = results(forms.form(plain), x, dy), results(plain, x, dy)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize("layer, shape", [(Conv2d(2, 4, 3, stride=2, padding=1, groups=2), (2, 5, 4, 2)),
@@ -86,6 +113,8 @@ def test_one_place_chooses():
 
 
 @pytest.mark.parametrize("make, options", [(SmallAlexNet, {}), (SmallAlexNet, dict(towers=1)), (Figure1Net, {}),
+                                           (SmallAlexNet, dict(first_stages="conv norm pool relu", spatial_norm=True,
+                                                               pool_ties="all", dropout_before=True)),
                                            (AlexNet, dict(kernels=(4, 8, 6, 6, 4), neurons=8, init="he"))])
 def test_the_textbook_learns_the_same(make, options):
     """plain=True against the default: the same losses and weights within float32 rounding, dropout on."""

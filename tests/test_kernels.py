@@ -209,14 +209,15 @@ def test_dropout_draws_numpys_bits_far_into_the_sequence(on_shim):
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-14), (np.float32, 1e-6)])
-def test_the_update_is_section_5s(dtype, tolerance, on_shim):
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_update_is_section_5s(inside, dtype, tolerance, on_shim):
     """Through SGD, some steps, with a decay for weights and none for biases, against the plain form."""
     def run():
         rng = np.random.default_rng(0)
         params = {"fc1.W": rng.standard_normal((7, 43)).astype(dtype), "fc1.b": rng.standard_normal(43).astype(dtype)}
         network = SimpleNamespace(parameters=[params], devices=[nn.Device("cpu")],
                                   update=lambda t, updates: CudaForms().update(updates))
-        sgd = SGD(network, weight_decay=0.05, bias_rate=2.0)
+        sgd = SGD(network, weight_decay=0.05, bias_rate=2.0, rate_inside=inside)
         for lr in (0.1, 0.1, 0.01):
             sgd.step([{name: rng.standard_normal(p.shape).astype(dtype) for name, p in params.items()}], lr)
         return params | {f"v of {name}": v for name, v in sgd.velocity[0].items()}

@@ -19,6 +19,7 @@ from nn import (
     MaxPool2d,
     ReLU,
     SoftmaxCrossEntropy,
+    SpatialResponseNorm,
     Tanh,
     check_layer,
     softmax,
@@ -79,6 +80,11 @@ NORMS = {
     "norm of 5, 2 groups": (LocalResponseNorm(5, alpha=1.0, groups=2), (3, 1, 2, 14)),
     "norm of 7, 3 groups of fewer": (LocalResponseNorm(7, alpha=0.8, beta=0.5, groups=3), (1, 2, 3, 12)),
     "norm of 5, 3 channels": (LocalResponseNorm(5, alpha=1.0, beta=1.2, k=1.5), (3, 2, 2, 3))}
+SPATIAL = {
+    "spatial norm": (SpatialResponseNorm(5, alpha=1.0), (3, 7, 4, 2)),
+    "spatial norm of 1": (SpatialResponseNorm(1, alpha=0.8), (1, 3, 2, 3)),
+    "spatial norm of 3": (SpatialResponseNorm(3, alpha=1.3, beta=0.5, k=1.5), (1, 3, 6, 2)),
+    "spatial norm of more than the map": (SpatialResponseNorm(7, alpha=0.7, beta=1.2), (3, 2, 3, 1))}
 POOLS = {
     "pool": (MaxPool2d(3, 2), (3, 7, 9, 2)),
     "pool, rows left over": (MaxPool2d(3, 2), (1, 8, 6, 3)),
@@ -90,7 +96,9 @@ POOLS = {
     "pool, ceil": (MaxPool2d(3, 2, ceil=True), (3, 8, 7, 2)),
     "pool, ceil, one row in the last window": (MaxPool2d(3, 2, ceil=True), (1, 4, 6, 3)),
     "pool of 4, stride 3, ceil": (MaxPool2d(4, 3, ceil=True), (3, 9, 8, 1)),
-    "pool of 2, gaps between, ceil": (MaxPool2d(2, 4, ceil=True), (1, 8, 9, 2))}
+    "pool of 2, gaps between, ceil": (MaxPool2d(2, 4, ceil=True), (1, 8, 9, 2)),
+    "pool, all ties": (MaxPool2d(3, 2, ties="all"), (3, 7, 9, 2)),
+    "pool of 4, stride 3, ceil, all ties": (MaxPool2d(4, 3, ceil=True, ties="all"), (3, 9, 8, 1))}
 OTHERS = {
     "relu": (ReLU(), (3, 4, 3, 2)),
     "relu of features": (ReLU(), (3, 7)),
@@ -103,7 +111,8 @@ DROPOUTS = {
     "dropout of maps": (Dropout(0.3), (3, 2, 5, 2), dict(key=(1,))),
     "dropout inverted": (Dropout(0.3, inverted=True), (3, 9), dict(key=(1, 2), part=(1, 3)))}
 
-LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | POOLS | OTHERS | DROPOUTS).items()})
+LAYERS = cases({name: (*case, {})[:3] for name, case in (CONVOLUTIONS | NORMS | SPATIAL | POOLS | OTHERS
+                                                                   | DROPOUTS).items()})
 
 
 # Facts of all layers -------------------------------------------------------------------------------------------------
@@ -165,7 +174,7 @@ def test_views_are_as_good_as_arrays(layer, shape, draw):
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-13, atol=1e-13, err_msg=name)
 
 
-@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | POOLS | OTHERS))
+@pytest.mark.parametrize("layer, shape", cases(CONVOLUTIONS | NORMS | SPATIAL | POOLS | OTHERS))
 def test_without_training_the_same_output_and_no_cache(layer, shape):
     layer, x = filled(layer), spaced(*shape)
     y, cache = layer.forward(x, train=False)
@@ -237,6 +246,23 @@ def test_norm_as_printed_is_the_default():
     assert (layer.size, layer.alpha, layer.beta, layer.k, layer.groups) == (5, 1e-4, 0.75, 2, 1)
 
 
+@pytest.mark.parametrize("layer, shape", cases(SPATIAL))
+def test_spatial_norm_is_its_formula(layer, shape):
+    """One pixel at a time, over those of its window that exist."""
+    x, reach = spaced(*shape), layer.size // 2
+    wanted = np.zeros_like(x)
+    for n, i, j, c in np.ndindex(x.shape):
+        total = sum(x[n, r, s, c] ** 2 for r in range(max(0, i - reach), min(shape[1], i + reach + 1))
+                    for s in range(max(0, j - reach), min(shape[2], j + reach + 1)))
+        wanted[n, i, j, c] = x[n, i, j, c] / (layer.k + layer.alpha * total) ** layer.beta
+    np.testing.assert_allclose(layer.forward(x)[0], wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_spatial_norm_as_in_the_2012_code_is_the_default():
+    layer = SpatialResponseNorm()
+    assert (layer.size, layer.beta, layer.k) == (5, 0.75, 1) and layer.alpha == pytest.approx(4e-5)
+
+
 # Pooling -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("layer, shape", cases(POOLS))
@@ -277,6 +303,23 @@ def test_pool_ties(window, winner):
     layer = MaxPool2d(3, 2)
     dx, _ = layer.backward(np.full((1, 1, 1, 1), 5.0), layer.forward(np.array(window, float)[None, :, :, None])[1])
     assert np.argwhere(dx[0, :, :, 0]).tolist() == [list(winner)] and dx.sum() == 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size, stride, ceil", [(3, 2, False), (2, 2, False), (3, 1, False), (2, 3, True), (3, 2, True)])
+def test_pool_every_one_of_equal_values_gets_the_gradient(size, stride, ceil, dtype):
+    """Few different values, so ties everywhere: the definition in loops, one window at a time."""
+    layer, x = MaxPool2d(size, stride, ceil, ties="all"), np.random.default_rng(0).integers(-1, 2, (3, 8, 11, 2)).astype(dtype)
+    dy, wanted = gradient_for(layer, x), np.zeros_like(x)
+    y, cache = layer.forward(x)
+    np.testing.assert_array_equal(y, MaxPool2d(size, stride, ceil).forward(x)[0])
+    for n, p, q, c in np.ndindex(y.shape):
+        window = x[n, p * stride:p * stride + size, q * stride:q * stride + size, c]
+        for i, j in np.argwhere(window == window.max()):
+            wanted[n, p * stride + i, q * stride + j, c] += dy[n, p, q, c]
+    dx, _ = layer.backward(dy, cache)
+    assert dx.dtype == dtype
+    np.testing.assert_allclose(dx, wanted, rtol=0, atol=8 * np.finfo(dtype).eps * np.abs(dy).max())
 
 
 # Nonlinearities, fully connected layers ------------------------------------------------------------------------------
@@ -434,10 +477,16 @@ SENTENCES = {
                    "k 2.0: otherwise it can divide by zero"),
     "norm k": (lambda: LocalResponseNorm(k=0), "LocalResponseNorm needs alpha ≥ 0 and k > 0, got alpha 0.0001 and "
                "k 0: otherwise it can divide by zero"),
+    "spatial norm of 4": (lambda: SpatialResponseNorm(4), "SpatialResponseNorm's size must be odd, to have a centre, got 4"),
+    "spatial norm alpha": (lambda: SpatialResponseNorm(alpha=-1), "SpatialResponseNorm needs alpha ≥ 0 and k > 0, got alpha "
+                           "-1 and k 1.0: otherwise it can divide by zero"),
+    "spatial norm, no batch": (lambda: SpatialResponseNorm().forward(np.zeros((7, 5, 3))), "SpatialResponseNorm(5, "
+                               "alpha=4e-05, beta=0.75, k=1) expects (N, H, W, C), got (7, 5, 3): add a batch axis with x[None]"),
     "pool of 0": (lambda: MaxPool2d(0), "MaxPool2d's size must be a whole number of at least 1, got 0"),
     "pool stride": (lambda: MaxPool2d(3, 0), "MaxPool2d's stride must be a whole number of at least 1, got 0"),
     "pool of 16": (lambda: MaxPool2d(16),
                    "MaxPool2d's size must be at most 15 (a winner's place is kept in a byte), got 16"),
+    "pool ties": (lambda: MaxPool2d(ties="last"), "MaxPool2d's ties must be one of first, all, got 'last'"),
     "rate of 1": (lambda: Dropout(1), "Dropout's rate must be at least 0 and below 1, got 1"),
     "rate below 0": (lambda: Dropout(-0.1), "Dropout's rate must be at least 0 and below 1, got -0.1"),
     "inputs": (lambda: Linear(0, 3), "Linear's inputs must be a whole number of at least 1, got 0"),

@@ -24,13 +24,14 @@ def one_layer(W, b, forms=None):
 
 
 @pytest.mark.parametrize("block", [1 << 16, 5, None])
-def test_the_update_rule_of_section_5(block, monkeypatch):
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_update_rule_of_section_5(inside, block, monkeypatch):
     """v ← 0.9 v − 0.0005 ε w − ε g, w ← w + v, number by number, through a change of ε; biases do not decay. In plain
-    form (None) and in blocks."""
+    form (None) and in blocks. With ε outside the velocity: v ← 0.9 v − 0.0005 w − g, w ← w + ε v."""
     monkeypatch.setattr(nn.fast.cpu, "BLOCK", block)
     rng = np.random.default_rng(0)
     W, b = rng.standard_normal((4, 3)), rng.standard_normal(3)
-    sgd = SGD(one_layer(W, b, None if block else PlainForms()))
+    sgd = SGD(one_layer(W, b, None if block else PlainForms()), rate_inside=inside)
     wanted = {"W": W.copy().reshape(-1).tolist(), "b": b.copy().tolist()}
     speed = {key: [0.0] * len(values) for key, values in wanted.items()}
     for step in range(6):
@@ -39,8 +40,9 @@ def test_the_update_rule_of_section_5(block, monkeypatch):
         sgd.step([{"fc1.W": g["W"], "fc1.b": g["b"]}], lr)
         for key, decay in ("W", 0.0005), ("b", 0.0):
             for i, slope in enumerate(g[key].reshape(-1)):
-                speed[key][i] = 0.9 * speed[key][i] - decay * lr * wanted[key][i] - lr * slope
-                wanted[key][i] += speed[key][i]
+                inner, outer = (lr, 1) if inside else (1, lr)
+                speed[key][i] = 0.9 * speed[key][i] - inner * (decay * wanted[key][i] + slope)
+                wanted[key][i] += outer * speed[key][i]
         np.testing.assert_allclose(W.reshape(-1), wanted["W"], rtol=1e-13)
         np.testing.assert_allclose(b, wanted["b"], rtol=1e-13)
 
@@ -55,16 +57,17 @@ def test_the_rate_is_inside_the_velocity():
     assert W[0, 0] == pytest.approx(-2.0)
 
 
-@pytest.mark.parametrize("lrs, agree", [([0.05] * 5, True), ([0.05] * 3 + [0.005] * 2, False)])
+@pytest.mark.parametrize("lrs, inside, agree", [([0.05] * 5, True, True), ([0.05] * 3 + [0.005] * 2, True, False),
+                                                ([0.05] * 3 + [0.005] * 2, False, True)])
 @pytest.mark.torch
-def test_against_pytorch(lrs, agree):
-    """The same where ε is constant, another rule where it changes."""
+def test_against_pytorch(lrs, inside, agree):
+    """The same where ε is constant, another rule where it changes, unless ε is outside the velocity."""
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     W = rng.standard_normal((4, 3))
     other = torch.tensor(W.copy(), requires_grad=True)
     theirs = torch.optim.SGD([other], lr=1, momentum=0.9, weight_decay=0.0005)
-    ours = SGD(one_layer(W, np.zeros(3)))
+    ours = SGD(one_layer(W, np.zeros(3)), rate_inside=inside)
     for lr in lrs:
         g = rng.standard_normal(W.shape)
         ours.step([{"fc1.W": g, "fc1.b": np.zeros(3)}], lr)
@@ -78,6 +81,29 @@ def test_bias_rate_and_decay():
     sgd = SGD(one_layer(W, b), momentum=0, weight_decay=0, bias_decay=0.5, bias_rate=2)
     sgd.step([{"fc1.W": np.ones((1, 1)), "fc1.b": np.ones(1)}], 0.1)
     assert W[0, 0] == pytest.approx(0.9) and b[0] == pytest.approx(1 - 0.2 * 1.5)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("towers, plain", [(1, True), (2, False)])
+def test_frozen_layers_keep_their_parameters_and_velocities(towers, plain, inside):
+    """To the bit, decay or none, in every tower; others learn as if nothing was frozen. Thawed, they learn again."""
+    def two_steps(frozen):
+        network = SmallAlexNet(3, (24, 24, 1), towers=towers, plain=plain, kernels=(4, 8, 8, 8, 4), neurons=8)
+        sgd, rng = SGD(network, weight_decay=0.1, bias_decay=0.1, rate_inside=inside), np.random.default_rng(0)
+        images, labels = rng.standard_normal((4, 24, 24, 1)).astype(np.float32), np.arange(4) % 3
+        states = []
+        for step, frozen_now in enumerate(((), frozen, ())):
+            sgd.step(network.loss_and_gradients(images, labels, step)[1], 0.01, frozen_now)
+            states.append({f"{kind}{name}": array.copy() for kind, group in
+                           (("w ", network.weights()), ("v ", network.join(sgd.velocity))) for name, array in group.items()})
+        return states
+
+    (first, second, third), (_, free, _) = two_steps(("conv1", "fc7")), two_steps(())
+    for name in first:
+        frozen = name[2:].split(".")[0] in ("conv1", "fc7")
+        assert np.array_equal(first[name], second[name]) == frozen, name
+        assert np.array_equal(second[name], free[name]) != frozen, name
+        assert not np.array_equal(second[name], third[name]), name
 
 
 @pytest.mark.parametrize("wrong", [dict(momentum=1), dict(weight_decay=-1), dict(bias_rate=-1)])

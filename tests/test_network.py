@@ -1,5 +1,6 @@
 """The net: two towers are one grouped tower; its numbers are the paper's; pieces and threads change nothing."""
 
+import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -49,7 +50,16 @@ def assert_same_gradients(a, b, images, labels, tolerance=1e-12, step=3):
         np.testing.assert_allclose(grads_a[name], grads_b[name], atol=tolerance * largest, err_msg=name)
 
 
-@pytest.mark.parametrize("image, options", [((24, 24, 1), {}), (IMAGE, {}), (IMAGE, dict(without="conv3")),
+ORDERS = [f"conv {' '.join(order)}" for order in itertools.permutations(("relu", "norm", "pool"))]
+ORDERS += ["conv norm pool relu, conv relu norm pool"]                              # the 2012 code's
+
+
+@pytest.mark.parametrize("image, options", [(IMAGE, dict(dropout_before=True)), (IMAGE, dict(spatial_norm=True)),
+                                            (IMAGE, dict(dropout_before=True, inverted_dropout=True, pool_ties="all")),
+                                            *((IMAGE, dict(first_stages=order)) for order in ORDERS[1:]),
+                                            (IMAGE, dict(first_stages=ORDERS[2], without="conv2")),
+                                            (IMAGE, dict(first_stages=ORDERS[3], lrn=False)),
+                                            ((24, 24, 1), {}), (IMAGE, {}), (IMAGE, dict(without="conv3")),
                                             (IMAGE, dict(activation="tanh", pool=2, inverted_dropout=True))])
 def test_two_towers_are_one_grouped_tower(image, options):
     """§ 3.2: in outputs and in every gradient, dropout included."""
@@ -59,6 +69,54 @@ def test_two_towers_are_one_grouped_tower(image, options):
     np.testing.assert_allclose(two.features(images), one.features(images), rtol=1e-12, atol=1e-14)
     assert two.features(images).shape == (3, TINY["neurons"])
     assert_same_gradients(two, one, images, labels)
+
+
+def test_the_order_of_the_first_stages():
+    """Layer by layer; the default is the paper's; what ReLU and pooling next to each other give does not depend on which is
+    first, and another place of the normalisation is another net."""
+    for order in ORDERS:
+        stages = order.split(", ")
+        network = SmallAlexNet(5, IMAGE, first_stages=order, **TINY)
+        names = [f"{kind}{i}" for i, stage in ((1, stages[0]), (2, stages[-1])) for kind in stage.split()]
+        assert list(network.towers[1])[:9] == [*names, "exchange3"]
+        assert [row.name for row in summary(network)][:8] == names
+    assert list(SmallAlexNet(5, IMAGE, **TINY).towers[0]) == list(SmallAlexNet(5, IMAGE, first_stages=ORDERS[0], **TINY).towers[0])
+    images = batch(3)[0]
+    paper, relu_pool_norm, norm_relu_pool, norm_pool_relu, pool_relu_norm, pool_norm_relu, mixed = (
+        double(SmallAlexNet(5, IMAGE, first_stages=order, **TINY)).predict(images) for order in ORDERS)
+    np.testing.assert_allclose(norm_relu_pool, norm_pool_relu, rtol=1e-12)
+    np.testing.assert_allclose(relu_pool_norm, pool_relu_norm, rtol=1e-12)
+    for one, other in itertools.combinations((paper, relu_pool_norm, norm_relu_pool, pool_norm_relu, mixed), 2):
+        assert np.abs(one - other).max() > 1e-4
+    without = SmallAlexNet(5, IMAGE, first_stages="conv norm pool relu", lrn=False, without="conv2", **TINY)
+    assert list(without.towers[0])[:5] == ["conv1", "pool1", "relu1", "pool2", "exchange3"]
+
+
+def test_dropout_before_the_fully_connected_layers():
+    """Where torchvision has it; both towers drop the same of fc6's inputs, and each its share of fc7's."""
+    network = double(SmallAlexNet(5, IMAGE, dropout_before=True, **TINY))
+    names = list(network.towers[0])
+    assert names[names.index("flatten"):] == ["flatten", "drop6", "fc6", "relu6", "drop7", "exchange7", "fc7", "relu7",
+                                              "exchange8", "fc8"] and list(network.towers[1]) == names[:-2]
+    _, passes = network.forward(batch(3)[0])
+    cache = {(job.tower, name): cache for one in passes for job in one.jobs
+             for name, cache in zip(one.stage.layers, job.caches)}
+    (first6, second6), (first7, second7) = ([cache[t, name] for t in (0, 1)] for name in ("drop6", "drop7"))
+    np.testing.assert_array_equal(first6, second6)
+    assert first6.shape == (3, network.layers[0]["fc6"].inputs) and 0.5 < first6.mean() < 0.9
+    assert first7.shape == (3, TINY["neurons"] // 2) and (first7 != second7).any()
+    after = double(SmallAlexNet(5, IMAGE, **TINY))
+    images, labels = batch(3)
+    assert network.loss_and_gradients(images, labels)[0] != after.loss_and_gradients(images, labels)[0]
+    assert "drop6" not in SmallAlexNet(5, IMAGE, dropout_before=True, dropout=0, **TINY).towers[0]
+
+
+def test_the_spatial_norm_is_after_the_second_lrn():
+    for order, place in ((ORDERS[0], 7), (ORDERS[3], 6)):
+        network = SmallAlexNet(5, IMAGE, first_stages=order, spatial_norm=True, **TINY)
+        names = list(network.towers[1])
+        assert names[place - 1:place + 1] == ["norm2", "space2"]
+        assert [row.shape for row in summary(network)][place] == [row.shape for row in summary(network)][place - 1]
 
 
 def test_windows_across_the_towers_are_another_net():
@@ -267,6 +325,9 @@ ALTERNATIVES = [        # arguments, and what they change: {layer: its new argum
     (dict(lrn_k=1.0), each("norm1 norm2", k=1.0)),
     (dict(towers=1, lrn_across=True), each("norm1 norm2", groups=1)),
     (dict(pool=2), each("pool1 pool2 pool5", size=2) | each("fc6", inputs=108)),
+    (dict(spatial_norm=True), each("space2", kind="SpatialResponseNorm", size=5, alpha=4e-5, beta=0.75, k=1.0)),
+    (dict(dropout_before=True), each("drop6", whole=True)),
+    (dict(pool_ties="all"), each("pool1 pool2 pool5", ties="all")),
     (dict(pool_ceil=("pool5",)), each("pool5", ceil=True) | each("fc6", inputs=108)),
     (dict(towers=1, groups=1), each("conv2 conv4 conv5 norm1 norm2", groups=1)),
     (dict(dropout=0.2), each("drop6 drop7", rate=0.2)),
@@ -338,11 +399,16 @@ def test_the_net_of_figure_1():
 @pytest.mark.parametrize("options, sentence", [
     (dict(towers=3), "towers must be one of 1, 2, got 3"), (dict(pool=4), "pool must be one of 2, 3, got 4"),
     (dict(activation="sigmoid"), "activation must be one of relu, tanh"), (dict(without="conv1"), "without must be"),
-    (dict(init="glorot"), "init must be 'paper', '2012' or 'he'"), (dict(dropout=1.5), "below 1, got 1.5"),
+    (dict(init="glorot"), "init must be 'paper', '2012', 'caffe' or 'he'"), (dict(dropout=1.5), "below 1, got 1.5"),
     (dict(image=(9, 9, 3)), "images of 9×9 pixels are too small .* at pool5"), (dict(threads=0), "threads must be"),
     (dict(micro_batch=0), "micro_batch must be"),
     (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
     (dict(groups=1), "groups=1 needs towers=1"), (dict(groups=3, towers=1), "groups must be one of 1, 2, got 3"),
+    (dict(pool_ties="last"), "pool_ties must be one of first, all, got 'last'"),
+    (dict(first_stages="conv relu pool"), "relu, norm and pool in some order, such as .* got 'conv relu pool'"),
+    (dict(first_stages="relu conv norm pool"), "first_stages must be conv"), (dict(first_stages=3), "first_stages must be"),
+    (dict(first_stages=f"{ORDERS[0]},{ORDERS[0]},{ORDERS[0]}"), "first_stages must be"),
+    (dict(first_stages="conv relu norm pool norm"), "first_stages must be"),
     (dict(pool_ceil=("pool3",)), r"pool_ceil must name some of pool1, pool2 and pool5, got \('pool3',\)"),
     (dict(stem=(5, 1, 5)), "padding must be smaller than its kernel of 5"), (dict(init="2021"), "got '2021'"),
     (dict(towers=1, kernels=(16, 49, 64, 64, 48)), "must be even, to be halved between towers, got 49")])
@@ -362,7 +428,8 @@ def test_wrong_images():
 
 
 @pytest.mark.parametrize("kind, stds", [
-    ("paper", [0.01] * 8), ("2012", [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01]), ("he", None)])
+    ("paper", [0.01] * 8), ("2012", [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01]),
+    ("caffe", [0.01] * 5 + [0.005, 0.005, 0.01]), ("he", None)])
 def test_initial_values(kind, stds):
     networks = [SmallAlexNet(10, towers=towers, init=kind, bias=1.0, kernels=(64, 64, 96, 96, 64)) for towers in (2, 1)]
     weights = networks[0].weights()

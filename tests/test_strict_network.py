@@ -80,8 +80,9 @@ def assert_near(ours, expected, tolerance):
 
 # The numbers ---------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("options", [{}, dict(activation="tanh", pool=2, inverted_dropout=True, without="conv3")],
-                         ids=["the paper's", "another"])
+@pytest.mark.parametrize("options", [{}, dict(activation="tanh", pool=2, inverted_dropout=True, without="conv3"),
+                                     dict(first_stages="conv norm pool relu", spatial_norm=True, pool_ties="all",
+                                          dropout_before=True)], ids=["the paper's", "another", "of other programs"])
 @pytest.mark.parametrize("place, towers", PLACES)
 def test_training_is_the_cpus(place, towers, options, gpu):
     """Losses, weights and velocities after several steps with dropout; what differs is the order of sums."""

@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import data
+import train
+from alexnet import AlexNet, summary
 from nn import load_checkpoint
-from training.options import read_options
+from results import load
+from training.errors import UserError
+from training.options import ALTERNATIVES, given, read_options
+from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -149,6 +155,86 @@ def test_the_textbook_itself_trains_and_a_resumed_run_may_change_to_it(folder):
     assert status == 0, err
 
 
+def test_frozen_layers_stay_from_an_epoch_on(folder):
+    """Weights, biases and velocities, to the bit; the others learn on. config.json records it, and a resumed run keeps it."""
+    constant = [*QUICK, "--schedule", "constant"]
+    assert run(*constant, "--epochs", "2", "--out", "two")[0] == 0
+    assert run(*constant, "--epochs", "3", "--freeze", "conv1", "fc7", "--freeze-from", "2", "--out", "three")[0] == 0
+    assert run(*constant, "--epochs", "1", "--freeze", "conv1", "fc7", "--freeze-from", "2", "--out", "resumed")[0] == 0
+    assert run("--resume", "runs/resumed", "--epochs", "3")[0] == 0
+    (_, two), (_, three), (_, resumed) = (state(f"runs/{name}/checkpoint.npz") for name in ("two", "three", "resumed"))
+    for (group, name), bits in three.items():
+        assert (bits == two[group, name]) == (name.split(".")[0] in ("conv1", "fc7")), (group, name)
+    assert resumed == three
+    config = json.loads(Path("runs/three/config.json").read_text())["options"]
+    assert (config["freeze"], config["freeze_from"]) == (["conv1", "fc7"], 2)
+
+
+def test_colour_noise_ends_and_shrinks_in_training_alone(folder, monkeypatch):
+    """Epochs counted from 0; without noise there is nothing to shrink for; validation and test images keep their scale."""
+    training, testing, batches, views = [], [], data.batches, data.central_views
+    monkeypatch.setattr(data, "batches", lambda *a: training.append((round(a[7], 9), a[9] is not None, a[12])) or batches(*a))
+    monkeypatch.setattr(data, "central_views", lambda *a: testing.append(a[3]) or views(*a))
+    for more, wanted in (
+            (["--colour", "0.25", "--colour-shrink", "--colour-until", "2"], [(0.008, True, 1)] * 2 + [(0.01, False, 1)]),
+            (["--colour-shrink", "--images-per-crop", "8"], [(0.01, False, 8)] * 3),
+            (["--colour", "0.25", "--colour-until", "0"], [(0.01, False, 1)] * 3), (["--colour", "0.25"], [(0.01, True, 1)] * 3)):
+        training.clear()
+        assert train.main([*QUICK, *more]) == 0
+        assert training == wanted and set(testing) == {0.01}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_sets_defaults(name, folder):
+    """Every option that it names, in its type, with --model alexnet; what is typed overrides it; config.json keeps all."""
+    options, _ = read_options(["--recipe", name])
+    assert vars(options) == vars(read_options(["--model", "alexnet"])[0]) | RECIPES[name] | dict(recipe=name)
+    typed, _ = read_options(["--recipe", name, "--model", "small", "--lr", "0.5", "--no-lrn", "--freeze", "--data", "two.npz"])
+    assert vars(typed) == vars(read_options(["--model", "small"])[0]) | RECIPES[name] | dict(
+        recipe=name, lr=0.5, lrn=False, freeze=[], data="two.npz")
+    for each in options, typed:
+        Path("runs/a").mkdir(parents=True, exist_ok=True)
+        Path("runs/a/config.json").write_text(json.dumps(dict(options=vars(each))))
+        assert vars(read_options(["--resume", "runs/a"])[0]) == vars(each)
+    with pytest.raises(UserError, match="keeps its options, found --recipe"):
+        read_options(["--resume", "runs/a", "--recipe", "paper"])
+
+
+@pytest.mark.parametrize("name, layers, counts", [
+    ("paper", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 exchange3", 2),
+    ("2012", "conv1 norm1 pool1 relu1 conv2 relu2 norm2 space2 pool2 exchange3", 2),
+    ("caffe", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 exchange3", 1)])
+def test_the_full_net_of_a_recipe(name, layers, counts):
+    """Its layers are the program's, its parameters the paper's 60,965,224, its maps 55, 27, 13 and 6 a side."""
+    options, _ = read_options(["--recipe", name])
+    side = options.view or data.view_side(options.size)
+    network = AlexNet(image=(side, side, 3), **given(options, ALTERNATIVES), init=None)
+    assert " ".join(network.towers[0]).startswith(layers) and len(network.towers) == counts
+    rows = {row.name: row for row in summary(network)}
+    assert sum(row.parameters for row in rows.values()) == 60_965_224
+    assert [rows[layer].shape[0] for layer in ("conv1", "pool1", "pool2", "pool5")] == [55, 27, 13, 6]
+    norm, pool, drop = (network.towers[0][layer] for layer in ("norm2", "pool2", "drop7"))
+    assert (norm.alpha, norm.k, norm.groups, pool.ties, drop.inverted) == {
+        "paper": (1e-4, 2, 1, "first", False), "2012": (2e-5, 2, 1, "all", False), "caffe": (2e-5, 1, 1, "first", True)}[name]
+
+
+def test_recipes_train_and_come_back(folder):
+    """On small images with small nets: what a recipe sets reaches the run, and the run's net classifies as it was trained."""
+    found = {}
+    for name in RECIPES:
+        small = ["--recipe", name, "--model", "small", "--size", "32", "--view", "28", "--lr", "0.001", "--scale", "0.01",
+                 "--holdout", "0.1", "--freeze-from", "1"]
+        status, out, err = run(*small, *QUICK, "--epochs", "2", "--out", name)
+        assert status == 0, err
+        config = json.loads(Path(f"runs/{name}/config.json").read_text())["options"]
+        assert config["recipe"] == name and config["init"] == name and config["freeze"] == (["conv1"] if name == "2012" else None)
+        net = load(f"runs/{name}")
+        assert net.options == {key: value for key, value in RECIPES[name].items() if key in ALTERNATIVES}
+        found[name] = without_times(csv.DictReader(open(f"runs/{name}/log.csv")))
+        assert run("--resume", f"runs/{name}", "--epochs", "3")[0] == 0
+    assert len({str(rows) for rows in found.values()}) == 3
+
+
 def test_a_full_disk_is_one_sentence(folder):
     """Files may not grow beyond 20 kB here: a checkpoint is larger."""
     import resource
@@ -163,6 +249,13 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--resume", "runs/nowhere"], "found no run in runs/nowhere"),
     (["--lr", "-1"], "--lr must be more than 0, got -1.0"),
     (["--batch-size", "0"], "--batch-size must be at least 1"),
+    (["--freeze", "conv1", "relu1"], "--freeze expects layers of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8, got relu1"),
+    (["--freeze", "conv1", "--freeze-from", "-1"], "--freeze-from must be at least 0, got -1"),
+    (["--recipe", "vgg"], "--recipe must be one of paper, 2012, caffe, got vgg"),
+    (["--recipe", "2012", "--model", "figure1"], "--recipe 2012 is of alexnet, found --model figure1: leave out one"),
+    (["--images-per-crop", "0"], "--images-per-crop must be at least 1, got 0"),
+    (["--view", "33"], "views of 33 x 33 pixels from images of 32 x 32: expected a side from 1 to 32"),
+    (["--first-stages", "conv pool"], "first_stages must be conv and then relu, norm and pool in some order"),
     (["--pool", "5"], "pool must be one of 2, 3"),
     (["--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
     (["--model", "figure1", "--pool", "2"], "--model figure1 has no --pool"),
@@ -211,7 +304,10 @@ def test_a_config_of_another_shape_is_one_sentence(folder, text):
 def test_stored_options_come_back_as_they_were(folder, monkeypatch):
     """All kinds of values: numbers, texts, yes and no, lists, None. A run from before --convolution was direct."""
     typed = ["--data", "two.npz", "--drop-at", "3", "5", "--lr", "1e-05", "--no-augment", "--lazy", "--lrn", "--no-one-gpu",
-             "--save-every", "0.1", "--scale", "0.3333333333333333", "--mean", "centre"]
+             "--save-every", "0.1", "--scale", "0.3333333333333333", "--mean", "centre", "--first-stages", "conv norm pool relu",
+             "--pool-ties", "all", "--no-rate-inside", "--freeze", "conv1", "fc8", "--freeze-from", "2",
+             "--images-per-crop", "32", "--view", "21", "--colour-until", "4", "--colour-shrink",
+             "--dropout-before", "--spatial-norm", "--lrn-across"]
     options, _ = read_options(typed)
     Path("runs/a").mkdir(parents=True)
     config = dict(options=vars(options))
@@ -228,6 +324,7 @@ def test_every_option_is_explained(folder):
     status, out, err = run("--help")
     assert status == 0
     for option in ("--data", "--model", "--epochs", "--batch-size", "--lr", "--momentum", "--weight-decay", "--schedule",
-                   "--seed", "--threads", "--out", "--resume", "--device", "--lrn-alpha", "--dropout", "--towers"):
+                   "--seed", "--threads", "--out", "--resume", "--device", "--lrn-alpha", "--dropout", "--towers", "--recipe", "--first-stages", "--pool-ties",
+                   "--rate-inside", "--dropout-before", "--images-per-crop", "--spatial-norm", "--freeze", "--freeze-from"):
         assert option in out
     assert out.count("§") > 20

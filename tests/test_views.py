@@ -117,6 +117,38 @@ def test_the_2012_codes_mean_is_its_centre_whatever_the_crop():
     np.testing.assert_array_equal(corner, IMAGES[:, :24, :24] - mean)
 
 
+# One crop for several images ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("group", [1, 2, 32, 100])
+def test_images_in_a_row_share_a_crop(group):
+    """Crop and mirror are those of the first image of each group; colour and erased block stay each image's own."""
+    index = np.random.default_rng(0).permutation(300)[:75]
+    views = data.random_views(IMAGES, index, 21, MEAN, 3, 5, images_per_crop=group)
+    table = data.draws(300, 7, 7, 3, 5)
+    for n, i in enumerate(index):
+        top, left, mirror = table[index[n - n % group]]
+        crop = np.s_[top:top + 21, left:left + 21]
+        wanted = IMAGES[i][crop] - MEAN[crop]
+        np.testing.assert_array_equal(views[n], wanted[:, ::-1] if mirror else wanted)
+    colour = data.colour_noise(IMAGES)
+    alone, together = (data.random_views(IMAGES, index, 28, np.zeros_like(MEAN), 3, 5, colour=colour, images_per_crop=n)
+                       for n in (1, group))
+    np.testing.assert_allclose(alone.mean(axis=(1, 2)), together.mean(axis=(1, 2)), rtol=1e-4)
+    if group == 1:
+        np.testing.assert_array_equal(views, data.random_views(IMAGES, index, 21, MEAN, 3, 5))
+
+
+def test_batches_share_crops_within_each_batch():
+    split = Split(IMAGES, np.arange(300) % 7)
+    index = data.order(300, 3, 1)[:240].reshape(4, 60)
+    for workers in (0, 2):
+        with data.batches(split, 60, 21, MEAN, 3, 1, start=2, workers=workers, images_per_crop=32) as source:
+            for number, (images, _) in enumerate(source, start=2):
+                if number < 4:
+                    np.testing.assert_array_equal(images, data.random_views(IMAGES, index[number], 21, MEAN, 3, 1,
+                                                                            images_per_crop=32))
+
+
 # Cutout --------------------------------------------------------------------------------------------------------------
 
 def test_cutout_erases_one_square_block():

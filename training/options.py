@@ -6,6 +6,7 @@ from pathlib import Path
 import data
 from alexnet import MODELS
 from training.errors import UserError, expect
+from training.recipes import RECIPES
 from training.run import read_options_of
 
 IMAGES = 270_000            # seen in a run of the small net, whatever the size of the data: found by trying
@@ -19,10 +20,14 @@ DEFAULTS = dict(
     weight_decay=0.0005,    # § 5
     bias_decay=0.0,         # § 5 does not say; the 2012 code: 0
     bias_rate=1.0,          # § 5: "an equal learning rate for all layers"; the 2012 code: 2
+    rate_inside=True,       # § 5
+    freeze_from=0,          # not in the paper
     patience=3,             # § 5: adjusted "manually", by eye
     mean="pixel",           # § 2: "the mean activity over the training set from each pixel"
     augment=True,           # § 4.1
     colour_factor="eigenvalue",     # § 4.1: p λ; the 2012 code: √λ
+    colour_shrink=False,    # not in the paper; the 2012 code: by 1.1
+    images_per_crop=1,      # § 4.1: 2048 views of each image; the 2012 code: 32
     cutout=0,               # not in the paper
     seed=0,
     workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
@@ -48,8 +53,8 @@ MODEL_DEFAULTS = {
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
 MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
-ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
-                "inverted_dropout")     # of the net's architecture, passed on to alexnet.py where they are given
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k",
+                "lrn_across", "spatial_norm", "pool", "pool_ties", "dropout", "inverted_dropout", "dropout_before")     # of the net's architecture, passed on to alexnet.py where they are given
 INITIAL = ("init", "bias")              # of its initial values
 
 
@@ -66,6 +71,8 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "memory")
     add("--model", choices=MODELS, help="alexnet (§ 3.5, Figure 2), small (the same for images of 28 to 64 pixels; "
         "default) or figure1 (§ 3.1, four layers)")
+    add("--recipe", metavar="NAME", help="the options of paper (the text as printed), 2012 (the authors' program) or caffe "
+        "(bvlc_alexnet), as training/recipes.py lists them, with --model alexnet; options typed beside it override it")
     add("--epochs", type=int, help="passes through the training set, at most (§ 5: about 90; small: as many as make "
         f"{IMAGES:,} images)")
     add("--batch-size", type=int, help="images per step (§ 5: 128; small: 64)")
@@ -75,14 +82,21 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--weight-decay", type=float, help="decay of weights (§ 5: 0.0005)")
     add("--bias-decay", type=float, help="decay of biases (§ 5 does not say; the 2012 code: 0)")
     add("--bias-rate", type=float, help="learning rate of biases in multiples of ε (§ 5: 1; the 2012 code: 2)")
+    add("--rate-inside", action=yes_or_no, help="ε inside the velocity (§ 5, default), or outside, as in PyTorch, which "
+        "differs after a change of ε")
+    add("--freeze", nargs="*", metavar="LAYER", help="layers that are not trained, such as conv1: they keep their weights "
+        "and biases (default: none)")
+    add("--freeze-from", type=int, metavar="EPOCH", help="after how many epochs --freeze begins (default 0: at the start; "
+        "the 2012 code froze conv1 after 72)")
     add("--schedule", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the validation error stops "
         "improving, three times, then stop (§ 5, default); steps: ε ÷ 10 at --drop-at (default for small)")
     add("--patience", type=int, help="epochs without a new best after which the error has 'stopped improving' (§ 5: by "
         "eye; default: 3)")
     add("--drop-at", type=int, nargs="+", metavar="EPOCH", help="with --schedule steps: after how many epochs (the 2012 "
         "code: 25 51 79 of 91; default: at 60 and 87 %% of --epochs)")
-    add("--size", type=int, help="images are scaled and cropped to this side (§ 2: 256; small: 32); views are 7/8 of "
-        "it (§ 4.1: 224)")
+    add("--size", type=int, help="images are scaled and cropped to this side (§ 2: 256; small: 32)")
+    add("--view", type=int, metavar="PIXELS", help="side of the crops that the net sees (§ 4.1: 224, Caffe 227; default: 7/8 "
+        "of the images' side)")
     add("--scale", type=float, help="factor applied to the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
     add("--mean", choices=data.MEANS, help="what is subtracted: pixel, the mean image where the crop lies (§ 2, default); "
         "centre, its centre wherever the crop lies (the 2012 code); channel, one mean per channel")
@@ -91,6 +105,12 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "components of RGB (§ 4.1: 0.1, default for alexnet; others 0: none)")
     add("--colour-factor", choices=data.FACTORS, help="factor of the colour noise: λ, of pixels from 0 to 1 (§ 4.1, "
         "default), or √λ (the 2012 code, 2.3 times as strong)")
+    add("--colour-until", type=int, metavar="EPOCH", help="after how many epochs the colour noise ends (the 2012 code: 67; "
+        "default: never)")
+    add("--colour-shrink", action=yes_or_no, help="images with colour noise are divided by 1 + SIGMA, in training alone (the "
+        "2012 code: by 1.1; default: no)")
+    add("--images-per-crop", type=int, metavar="N", help="how many images in a row of a batch share a draw of crop and mirror "
+        "(§ 4.1: 1, default; the 2012 code: 32)")
     add("--cutout", type=int, metavar="PIXELS", help="side of a block that is erased from every view (not in the paper; "
         "default 0: none)")
     add("--seed", type=int, help="every random draw follows from it (default: 0)")
@@ -115,13 +135,21 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--one-gpu", action=yes_or_no, help="one tower, half the kernels, no groups: the net that § 3.2 compares with")
     add("--without", metavar="LAYER", help="leave out conv2, conv3, conv4 or conv5 (§ 1, § 7)")
     add("--activation", help="relu or tanh (§ 3.1)")
+    add("--first-stages", metavar="ORDER", help="layers of stages 1 and 2 in order (§ 3.5: 'conv relu norm pool'; the 2012 "
+        "code: 'conv norm pool relu, conv relu norm pool'; CaffeNet: 'conv relu pool norm')")
     add("--lrn", action=yes_or_no, help="local response normalisation (§ 3.3)")
     add("--lrn-alpha", type=float, help="its α (§ 3.3: 1e-4; the 2012 code and Caffe: 2e-5)")
     add("--lrn-k", type=float, help="its k (§ 3.3: 2; Caffe: 1)")
+    add("--lrn-across", action=yes_or_no, help="with --towers 1: its windows cross from one group to the other (Caffe)")
+    add("--spatial-norm", action=yes_or_no, help="one more normalisation after the second, over 5×5 pixels of a map (the "
+        "2012 code)")
     add("--pool", type=int, help="3: overlapping pooling, 2: not (§ 3.4)")
+    add("--pool-ties", help="which of equal maxima in a window gets the gradient: first (Caffe; default) or all (the 2012 "
+        "code)")
     add("--dropout", type=float, help="dropout rate (§ 4.2: 0.5; small: 0.3)")
     add("--inverted-dropout", action=yes_or_no, help="scale in training, not at test time (§ 4.2: at test time)")
-    add("--init", help="initial values: 2012, paper (§ 5) or he; default 2012, small and figure1 he (nn/init.py)")
+    add("--dropout-before", action=yes_or_no, help="dropout before fc6 and fc7 (torchvision), not after them (§ 4.2)")
+    add("--init", help="initial values: 2012, paper (§ 5), caffe or he; default 2012, small and figure1 he (nn/init.py)")
     add("--bias", type=float, help="initial bias of conv2, conv4, conv5, fc6 and fc7 (§ 5: 1; small: 0)")
     parser.set_defaults(**DEFAULTS)
     return parser
@@ -133,18 +161,21 @@ def read_options(arguments=None, description=None):
     defaults = vars(parser.parse_args([]))
     stated = vars(parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(defaults))))
     stated = {name: value for name, value in stated.items() if value is not None}
-    resume = stated.pop("resume", None)
+    resume, recipe = stated.pop("resume", None), stated.get("recipe")
+    expect(recipe is None or recipe in RECIPES, f"--recipe must be one of {', '.join(RECIPES)}, got {recipe}")
     if resume is None:
-        options = defaults | MODEL_DEFAULTS[stated.get("model", DEFAULTS["model"])] | stated
+        model = stated.get("model", DEFAULTS["model"] if recipe is None else "alexnet")
+        expect(recipe is None or model != "figure1", f"--recipe {recipe} is of alexnet, found --model {model}: leave out one")
+        options = defaults | MODEL_DEFAULTS[model] | RECIPES.get(recipe, {}) | stated | dict(model=model)
     else:
         options = defaults | stored_options(resume)
         fixed = [option(name) for name in stated if name not in MAY_CHANGE]
         expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
         options |= stated
-    for name in ("batch_size", "patience", "epochs", "threads", "size"):
+    for name in ("batch_size", "patience", "epochs", "threads", "size", "view", "images_per_crop"):
         value = options[name]
         expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
-    for name in ("workers", "cutout", "colour", "profile"):
+    for name in ("workers", "cutout", "colour", "profile", "freeze_from", "colour_until"):
         expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
     for name in ("lr", "scale"):
         expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")

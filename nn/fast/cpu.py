@@ -56,14 +56,15 @@ def blocks_of(array):
 
 
 def update_blocks(blocks):
-    for w, v, g, lr, momentum, decay in blocks:
+    for w, v, g, lr, momentum, decay, inside in blocks:
         real = w.dtype.type
         change = w * real(decay)
         change += g
-        change *= real(lr)                      # ε (decay · w + ∂L/∂w)
+        if inside:
+            change *= real(lr)                  # ε (decay · w + ∂L/∂w)
         v *= real(momentum)
         v -= change
-        w += v
+        w += v if inside else v * real(lr)
 
 
 def shared_linear(workers):

@@ -25,10 +25,10 @@ class CudaForms(PlainForms):
                      Dropout: CudaDropout}
 
     def update(self, updates):
-        """One kernel per parameter, queued on its device."""
+        """One kernel per parameter, queued on its device. It has ε inside the velocity; else the plain form updates."""
         for one in updates:
             cuda = fused(one.w)
-            if cuda:
+            if cuda and one.inside:
                 cuda.sgd(one.w, one.v, one.g, one.momentum, one.decay, one.lr)
             else:
                 update(*one)
@@ -130,11 +130,12 @@ class CudaLocalResponseNorm(LocalResponseNorm):
 
 
 class CudaMaxPool2d(MaxPool2d):
-    """MaxPool2d with one kernel forward and one backward."""
+    """MaxPool2d with one kernel forward and one backward. With ties "all", where a byte cannot hold the winners, the
+    plain form trains."""
 
     def forward(self, x, train=True):
         cuda = fused(x)
-        if not cuda:
+        if not cuda or (train and self.ties == "all"):
             return super().forward(x, train)
         self.expect(x)
         maps, x = x.shape, self.complete(x)
@@ -144,7 +145,7 @@ class CudaMaxPool2d(MaxPool2d):
 
     def backward(self, dy, cache):
         cuda = fused(dy)
-        if not cuda:
+        if not cuda or self.ties == "all":
             return super().backward(dy, cache)
         winner, shape, maps = cache
         dx = cuda.max_pool_backward(dy, winner, *shape[1:3], self.size, self.stride)

@@ -19,13 +19,13 @@ class PhasedMaxPool2d(MaxPool2d):
         return places_in(sort_columns(x, self), self, x.shape) if x.shape[3] <= FEW else super().places(x)
 
     def backward(self, dy, cache):
-        winner, shape, maps = cache
+        kept, shape, maps = cache
         N, H, W, C = shape
         if C > FEW:
             return super().backward(dy, cache)
         sorted_ = [np.zeros((N, H, len(range(p, W, self.stride)), C), dy.dtype) for p in phases(self)]
-        for number, place in enumerate(places_in(sorted_, self, shape)):
-            place += dy * (winner == number)
+        for place, won in zip(places_in(sorted_, self, shape), self.winners(kept)):
+            place += dy * won
         dx = np.empty(shape, dy.dtype) if self.stride <= self.size else np.zeros(shape, dy.dtype)
         for phase, values in zip(phases(self), sorted_):
             pixels(dx)[:, :, phase::self.stride] = pixels(values)

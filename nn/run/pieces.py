@@ -49,7 +49,8 @@ class StagePass:
             for name in self.stage.layers:
                 layer, more = network.layers[job.tower][name], self.prepared[job.tower, name]
                 if isinstance(layer, Dropout):
-                    more = dict(key=(network.seed, step, name, job.images.start), part=(job.tower, len(self.towers)))
+                    part = (0, 1) if layer.whole else (job.tower, len(self.towers))
+                    more = dict(key=(network.seed, step, name, job.images.start), part=part)
                 x, cache = layer.forward(x, train, **more)
                 job.caches.append(cache)
         job.result = x
