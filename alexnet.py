@@ -128,7 +128,7 @@ def AlexNet(classes=1000, image=(224, 224, 3), towers=2, *, one_gpu=False, witho
                                  ("pool", pool, (2, 3)), ("pool_ties", pool_ties, ("first", "all")), ("groups", groups, (1, 2)),
                                  ("without", without, (None, "conv2", "conv3", "conv4", "conv5"))):
         if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+            raise ValueError(f"{name} must be one of {', '.join(str(one) for one in choices if one is not None)}, got {value}")
     if len(image) != 3 or len(kernels) != 5 or len(stem) != 3:
         raise ValueError("expected image as (H, W, C), kernels as five numbers and stem as (size, stride, padding), got "
                          f"{image}, {kernels} and {stem}")

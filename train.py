@@ -3,17 +3,17 @@
     python train.py                                     the small net on the images that come with the project
     python train.py --model alexnet --data FOLDER       the paper's net on FOLDER/train/CLASS/*, FOLDER/val/CLASS/*
     python train.py --recipe 2012 --data FOLDER         the same as the authors' program had it; or paper, or caffe
+    python train.py --weights FILE --data FOLDER        fine-tune: start from a run's or from published weights
     python train.py --resume runs/small-fashion-mnist   continue an interrupted run, to the same bits
 
 A run leaves a folder runs/NAME: config.json (every option with its value), log.csv (a row per epoch),
 checkpoint.npz (the state to resume from), best.npz (the weights with the lowest validation error), curves.png,
 filters.png (Figure 3), results.json (the test error, computed once, at the end) and, if any image is broken,
-bad_images.txt. Ctrl-C finishes the step, writes the checkpoint and prints how to continue.
+bad_images.txt; with --weights, start.npz (what is used of them later). Ctrl-C finishes the step, writes the checkpoint and prints how to continue.
 
 From Python: train.main(["--epochs", "2"]).
 """
 
-import inspect
 import signal
 import sys
 import threading
@@ -23,13 +23,13 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 import data
-from alexnet import MODELS
 from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors
 from results.figures import draw_curves, draw_filters
 from training.errors import UserError, expect
 from training.meter import Meter
-from training.options import ALTERNATIVES, IMAGES, INITIAL, given, option, read_options
-from training.run import COLUMNS, Run, new_folder
+from training.options import ALTERNATIVES, IMAGES, given, read_options
+from training.run import COLUMNS, Run, identity_of, new_folder
+from training.start import build, expect_memory, keep_what_fits, start_from, write_start
 from training.terminal import any_terminal
 
 
@@ -38,28 +38,35 @@ def train(options, resume=None):
 
     options: as read_options returns them; resume: the folder of the run to continue.
     """
-    pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed,
-                         options.holdout, options.lazy)
-    side = options.view or data.view_side(min(pictures.train.images.shape[1:3]))
-    mean = data.mean_image(pictures.train.images, options.mean, side)
+    start, trained = start_from(options, resume)
+    expect(start or options.mean != "weights", "--mean weights needs --weights FILE")
+    channels = start.channels if start else 3 if options.model == "alexnet" else None
+    pictures = data.load(options.data, options.size, channels, options.seed, options.holdout, options.lazy)
+    size = min(pictures.train.images.shape[1:3])
+    side = options.view or data.view_side(size)
+    expect(side <= size, f"--view must be at most the images' side, {size}, got {side}")
+    expect(options.cutout < side, f"--cutout must be less than the views' side, {side}, got {options.cutout}: nothing would be left")
+    mean = start.mean if options.mean == "weights" else data.mean_image(pictures.train.images, options.mean, side)
+    expect(len(mean) in (size, side), f"--mean weights is of {len(mean)} pixels a side, found images of {size}: use --size {len(mean)}, or "
+                                      "another --mean")
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
-    network = build(options, pictures, side)
+    network = build(options, pictures, side, start)
+    kept = keep_what_fits(network, trained, pictures.classes) if trained else None
     expect_memory(network, options.batch_size)
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate,
               options.rate_inside)
 
-    learning = list(dict.fromkeys(name.split(".")[0] for name in network.weights()))
-    unknown = [name for name in options.freeze or () if name not in learning]
-    expect(not unknown, f"--freeze expects layers of {', '.join(learning)}, got {', '.join(unknown)}")
-
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
     per_epoch = count // options.batch_size * options.batch_size or count           # images; a last part is left out
-    identity = dict(data=pictures.name, images=count, classes=len(pictures.classes))
-    run = Run(resume or new_folder(options), network, sgd, identity, pictures.bad)
+    run = Run(resume or new_folder(options), network, sgd, identity_of(pictures), pictures.bad)
     run.write_config(options, side)
+    if trained:                                             # from here on, the run needs the file of --weights no more
+        write_start(start, run.folder)
+        run.save(options.lr)
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {run.folder}/")
+    print(*([kept] if kept else []), *(f"passed over: {line}" for line in pictures.passed), sep="\n", end="\n" * bool(kept or pictures.passed))
 
     def batches():
         """The rest of the current epoch."""
@@ -67,7 +74,7 @@ def train(options, resume=None):
         noise = colour if until is None or len(run.rows) < until else None
         shrink = 1 + options.colour if noise is not None and options.augment and options.colour_shrink else 1
         return feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, len(run.rows), run.batch,
-                                 options.scale / shrink, options.augment, noise, options.cutout, options.workers,
+                                 np.divide(options.scale, shrink), options.augment, noise, options.cutout, options.workers,
                                  options.images_per_crop), network.devices)
 
     def one_view(images):
@@ -112,7 +119,7 @@ def train(options, resume=None):
             print("epoch {epoch:3}  ε {lr:<8g} training loss {train_loss:.4f}, error {train_top1:6.2%}   validation "
                   "loss {val_loss:.4f}, error {val_top1:6.2%}   {images_per_second:,.0f} images/s, waiting for data "
                   "{seconds_waiting:.1f} s".format(**row))
-            run.end_epoch(row, how_it_is_used(options, pictures, side), mean)
+            run.end_epoch(row, how_it_is_used(options, pictures, side, start), mean)
 
     draw_curves(run.rows, run.folder / "curves.png")
     epoch, weights = run.load_best()
@@ -123,31 +130,6 @@ def train(options, resume=None):
     print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with "
           f"the weights of epoch {epoch}; see {run.folder}/curves.png and {run.folder}/filters.png")
     return 0
-
-
-def build(options, pictures, side):
-    """The network that the options describe."""
-    make = MODELS[options.model]
-    alternatives = given(options, ALTERNATIVES + INITIAL)
-    known = inspect.signature(make).parameters
-    unknown = [option(name) for name in alternatives if name not in known and "options" not in known]
-    expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
-    shape = (side, side, pictures.train.images.shape[3])
-    return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, devices=options.device,
-                plain=options.plain, convolution=options.convolution, **alternatives)
-
-
-def expect_memory(network, batch_size):
-    """Raise UserError if a GPU lacks the memory for a training step. (The weights and velocities are already in it.)"""
-    needs = {}
-    for device, ledger in zip(network.devices, network.memory(batch_size)):
-        needs[device.name] = needs.get(device.name, 0) + sum(ledger.values()) - ledger["weights"] - ledger["velocities"]
-    for device in network.devices:
-        if device.memory():
-            free, total = (size / 2**20 for size in device.memory())
-            need = needs[device.name] / 2**20
-            expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} "
-                                 f"images needs about {need:,.0f} MiB more: choose a smaller --batch-size")
 
 
 def learning_rate(options, rows, epochs):
@@ -173,9 +155,10 @@ def error_rates(network, split, batch_size, views):
     return [float(total) for total in totals / len(split.labels)]
 
 
-def how_it_is_used(options, pictures, side):
+def how_it_is_used(options, pictures, side, start):
     """What best.npz stores besides the weights and the mean image: see Trained in results/trained.py."""
-    return dict(model=options.model, options=given(options, ALTERNATIVES), classes=pictures.classes,
+    architecture = (start.architecture if start else {}) | given(options, ALTERNATIVES)
+    return dict(model=options.model, options=architecture, classes=pictures.classes,
                 size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
                 seed=options.seed, holdout=options.holdout)
 
@@ -212,7 +195,9 @@ def guarded(arguments):
     """The exit status of a command line; an error that a user can fix is a sentence on standard error."""
     try:
         return train(*read_options(arguments, __doc__))
-    except (UserError, data.DataError, CheckpointError, OSError, ValueError) as error:
+    except OSError as error:
+        print(f"train.py: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+    except (UserError, data.DataError, CheckpointError, ValueError) as error:
         print(f"train.py: {error}", file=sys.stderr)
     except MemoryError as error:
         print(f"train.py: out of memory ({error}): choose a smaller --batch-size", file=sys.stderr)

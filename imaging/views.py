@@ -175,7 +175,7 @@ def random_views(images, index, side, mean, seed, epoch, scale=1.0, colour=None,
             start = np.maximum(middles[i] - cutout // 2, 0)
             stop = middles[i] - cutout // 2 + cutout
             view[start[0]:stop[0], start[1]:stop[1]] = 0
-        if scale != 1:
+        if np.any(np.not_equal(scale, 1)):
             view *= np.float32(scale)
     return views
 

@@ -1,6 +1,7 @@
 """The options of train.py, the default of each, and where the default comes from."""
 
 import argparse
+import math
 from pathlib import Path
 
 import data
@@ -52,9 +53,10 @@ MODEL_DEFAULTS = {
     "figure1": dict(        # § 3.1 states none: found by trying
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
-MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
-ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k",
-                "lrn_across", "spatial_norm", "pool", "pool_ties", "dropout", "inverted_dropout", "dropout_before")     # of the net's architecture, passed on to alexnet.py where they are given
+MAY_CHANGE = {"data", "epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
+# Of the net's architecture, passed on to alexnet.py where they are given.
+ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k", "lrn_across",
+                "spatial_norm", "pool", "pool_ties", "dropout", "inverted_dropout", "dropout_before")
 INITIAL = ("init", "bias")              # of its initial values
 
 
@@ -64,7 +66,7 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
 
     add = parser.add_argument_group("the run").add_argument
     add("--data", help="fashion-mnist (default), cifar10, an .npz file, a folder that data.py has prepared (ImageNet, § "
-        "2) or one with train/CLASS/* and val/CLASS/*")
+        "2), one with train/CLASS/* and val/CLASS/*, or one with CLASS/* alone; may change on resume, if it is the same data")
     add("--holdout", type=float, help="share of every training class to validate on (default: 0.1); 0: validate on the "
         "test images, as the paper did on ImageNet's validation set (§ 5)")
     add("--lazy", action=yes_or_no, help="decode a folder's images each time they are used, instead of once into "
@@ -73,6 +75,9 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "default) or figure1 (§ 3.1, four layers)")
     add("--recipe", metavar="NAME", help="the options of paper (the text as printed), 2012 (the authors' program) or caffe "
         "(bvlc_alexnet), as training/recipes.py lists them, with --model alexnet; options typed beside it override it")
+    add("--weights", metavar="RUN_OR_WEIGHTS", help="start from these, a run's folder or a file of published weights (see "
+        "evaluate.py): what fits is kept, a new last layer is drawn where the classes differ; the net, --size, --view, --scale "
+        "and --mean are then those of the weights")
     add("--epochs", type=int, help="passes through the training set, at most (§ 5: about 90; small: as many as make "
         f"{IMAGES:,} images)")
     add("--batch-size", type=int, help="images per step (§ 5: 128; small: 64)")
@@ -97,9 +102,11 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--size", type=int, help="images are scaled and cropped to this side (§ 2: 256; small: 32)")
     add("--view", type=int, metavar="PIXELS", help="side of the crops that the net sees (§ 4.1: 224, Caffe 227; default: 7/8 "
         "of the images' side)")
-    add("--scale", type=float, help="factor applied to the pixels, 0 to 255 minus the mean (§ 2: 1; small: 0.01)")
-    add("--mean", choices=data.MEANS, help="what is subtracted: pixel, the mean image where the crop lies (§ 2, default); "
-        "centre, its centre wherever the crop lies (the 2012 code); channel, one mean per channel")
+    add("--scale", type=numbers, metavar="FACTOR", help="factor applied to the pixels, 0 to 255 minus the mean (§ 2: 1; "
+        "small: 0.01), or three, of red, green and blue: 0.0171,0.0175,0.0174")
+    add("--mean", choices=(*data.MEANS, "weights"), help="what is subtracted: pixel, the mean image where the crop lies (§ 2, "
+        "default); centre, its centre wherever the crop lies (the 2012 code); channel, one mean per channel; weights, that of "
+        "--weights")
     add("--augment", action=yes_or_no, help="random crops, mirror images, colour noise (§ 4.1; default: yes)")
     add("--colour", type=float, metavar="SIGMA", help="standard deviation of the colour noise along the principal "
         "components of RGB (§ 4.1: 0.1, default for alexnet; others 0: none)")
@@ -126,7 +133,7 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--profile", type=int, metavar="N", help="after three steps to warm up, print for N steps the time of every "
         "stage on each device, the bytes copied between devices, and the memory")
     add("--save-every", type=float, metavar="SECONDS", help="time between checkpoints within an epoch (default: 300)")
-    add("--out", metavar="NAME", help="name of the run's folder in runs/ (default: MODEL-DATA)")
+    add("--out", metavar="NAME", help="name of the run's folder in runs/ (default: MODEL-DATA), or a path from /")
     add("--resume", metavar="RUN", help="continue the run in this folder")
 
     add = parser.add_argument_group("the net's alternatives (default: the paper's; see AlexNet in alexnet.py)"
@@ -166,20 +173,39 @@ def read_options(arguments=None, description=None):
     if resume is None:
         model = stated.get("model", DEFAULTS["model"] if recipe is None else "alexnet")
         expect(recipe is None or model != "figure1", f"--recipe {recipe} is of alexnet, found --model {model}: leave out one")
-        options = defaults | MODEL_DEFAULTS[model] | RECIPES.get(recipe, {}) | stated | dict(model=model)
+        found = defaults_of(stated["weights"]) if "weights" in stated else {}
+        model = stated.get("model", found.get("model", model))
+        options = defaults | MODEL_DEFAULTS[model] | RECIPES.get(recipe, {}) | found | stated | dict(model=model)
     else:
         options = defaults | stored_options(resume)
         fixed = [option(name) for name in stated if name not in MAY_CHANGE]
         expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
         options |= stated
-    for name in ("batch_size", "patience", "epochs", "threads", "size", "view", "images_per_crop"):
-        value = options[name]
-        expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
-    for name in ("workers", "cutout", "colour", "profile", "freeze_from", "colour_until"):
-        expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
-    for name in ("lr", "scale"):
-        expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")
+    for name, value in options.items():
+        expect_in_limits(name, value)
+    drops = options["drop_at"] or [1]
+    expect(drops[0] >= 1 and sorted(set(drops)) == drops, f"--drop-at must be epochs in ascending order, 1 or later, got "
+           f"{' '.join(map(str, drops))}")
     return argparse.Namespace(**options), resume and Path(resume)
+
+
+# Smallest values, what numbers must be more than, largest values, and what numbers must be less than.
+LEAST = dict.fromkeys(("batch_size", "patience", "epochs", "threads", "size", "view", "images_per_crop", "towers"), 1) | dict.fromkeys(
+    ("workers", "cutout", "colour", "profile", "freeze_from", "colour_until", "momentum", "weight_decay", "bias_decay",
+     "bias_rate", "lrn_alpha", "dropout", "save_every", "seed", "holdout"), 0)
+MORE = dict.fromkeys(("lr", "scale", "lrn_k"), 0)
+MOST = dict(workers=1024, threads=1024, size=16384, batch_size=1 << 20)
+LESS = dict.fromkeys(("momentum", "dropout", "holdout"), 1)
+
+
+def expect_in_limits(name, value):
+    """Raise UserError for a number, or a list with one, that is not finite or beyond its limits."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, (int, float)) and not isinstance(one, bool):
+            for limits, fits, words in ((LEAST, lambda a, b: a >= b, "at least"), (MORE, lambda a, b: a > b, "more than"),
+                                        (MOST, lambda a, b: a <= b, "at most"), (LESS, lambda a, b: a < b, "less than")):
+                expect(name not in limits or fits(one, limits[name]), f"{option(name)} must be {words} {limits.get(name)}, got {one}")
+            expect(math.isfinite(one), f"{option(name)} must be a finite number, got {one}")
 
 
 class Stored(argparse.ArgumentParser):
@@ -196,6 +222,8 @@ def stored_options(folder):
     for name, value in stored.items():
         if isinstance(value, bool):
             arguments.append(option(name) if value else f"--no-{option(name)[2:]}")
+        elif isinstance(value, list) and name == "scale":
+            arguments.append(f"{option(name)}={','.join(map(str, value))}")
         elif isinstance(value, list):
             arguments += [option(name), *map(str, value)]
         elif value is not None:
@@ -205,6 +233,24 @@ def stored_options(folder):
     except UserError as error:
         raise UserError(f"{folder}/config.json: {error}; restore the file, or start a new run") from None
     return {name: value for name, value in parsed.items() if name in stored}
+
+
+def defaults_of(weights):
+    """The options that --weights FILE sets, unless they are typed: the net's, and how an image is prepared for it."""
+    from results import load  # it imports training.errors in turn
+
+    net = load(weights, threads=1)
+    scale = net.scale.tolist()
+    return dict(model=net.model, size=net.size, view=net.side, scale=scale, mean="weights") | {
+        name: value for name, value in net.options.items() if name in ALTERNATIVES}
+
+
+def numbers(text):
+    """A number, or three with commas between them, as a list."""
+    values = [float(part) for part in text.split(",")]
+    if len(values) not in (1, 3):
+        raise ValueError(text)
+    return values if len(values) > 1 else values[0]
 
 
 def option(name):

@@ -14,6 +14,8 @@ import csv
 import json
 import platform
 import time
+import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +37,11 @@ class Run:
     sums        loss, top-1 errors and top-5 errors, each summed over the images of those batches
     step        steps done since the start
     saved       when the checkpoint was last written (time.monotonic)
+    saved_step  the step of that checkpoint
     """
 
     def __init__(self, folder, network, sgd, identity, bad=()):
-        """identity: what must be the same when the run resumes: the data's name and its numbers of images and classes.
+        """identity: what must be the same when the run resumes, see identity_of.
         bad: "path: reason" for each image that is left out; grows during the run if images are decoded on use.
 
         Continues from the folder's checkpoint, if there is one. Raises UserError if the identity is not the checkpoint's,
@@ -49,12 +52,15 @@ class Run:
         self.rows, self.batch, self.sums, self.step = [], 0, [0.0, 0, 0], 0
         if any((self.folder / name).exists() for name in ("checkpoint.npz", "log.csv")):
             facts, arrays = load_checkpoint(self.folder / "checkpoint.npz")
-            expect(facts["identity"] == identity, f"the data is not what this run began with: found {identity}, expected "
-                   f"{facts['identity']}; restore it or start a new run")
+            before = facts["identity"]                      # runs of the first edition: without names and sample
+            differ = [key for key in identity if key != "data" and key in before and before[key] != identity[key]]
+            expect(not differ, f"the data is not what this run began with: "
+                   f"{', '.join(f'{key} {identity[key]}, expected {before[key]}' for key in differ)}; name it with --data, "
+                   "restore it, or start a new run")
             network.load_weights(arrays["weights"])
             sgd.load(arrays["velocity"])
             self.rows, self.batch, self.sums, self.step = (facts[name] for name in ("rows", "batch", "sums", "step"))
-        self.saved = time.monotonic()
+        self.saved, self.saved_step = time.monotonic(), self.step
 
     def write_config(self, options, side):
         """options: as read_options returns them; side: of a view."""
@@ -64,15 +70,27 @@ class Run:
             processor=platform.processor() or platform.machine(), threads=self.network.workers.threads))
 
     def save(self, lr):
-        """Write the checkpoint. Raises UserError, and leaves the old one, if a weight is not finite."""
-        if self.bad:
-            write_text(self.folder / "bad_images.txt", "\n".join(self.bad) + "\n")
+        """Write the checkpoint. Raises UserError, and leaves the old one, if a weight is not finite or the disk is full."""
         weights = self.network.weights()
         self.expect_finite(all(np.isfinite(array).all() for array in weights.values()), "a weight", lr)
-        save_checkpoint(self.folder / "checkpoint.npz",
-                        dict(identity=self.identity, rows=self.rows, batch=self.batch, sums=self.sums, step=self.step),
-                        weights=weights, velocity=self.network.join(self.sgd.velocity))
-        self.saved = time.monotonic()
+        with self.writing():
+            if self.bad:
+                write_text(self.folder / "bad_images.txt", "\n".join(self.bad) + "\n")
+            save_checkpoint(self.folder / "checkpoint.npz",
+                            dict(identity=self.identity, rows=self.rows, batch=self.batch, sums=self.sums, step=self.step),
+                            weights=weights, velocity=self.network.join(self.sgd.velocity))
+        self.saved, self.saved_step = time.monotonic(), self.step
+
+    @contextmanager
+    def writing(self):
+        """with run.writing(): a file that cannot be written is a UserError that says what is left and how to go on."""
+        try:
+            yield
+        except OSError as error:
+            again = (f"{self.folder} holds the state of step {self.saved_step}: make room, and continue with: python train.py "
+                     f"--resume {self.folder}") if (self.folder / "checkpoint.npz").exists() else \
+                f"{self.folder} holds no checkpoint yet: make room, remove it, and start again"
+            raise UserError(f"{error.filename or self.folder} cannot be written ({error.strerror or error}); {again}") from error
 
     def end_epoch(self, row, use, mean):
         """Add a row to the log. If its validation error is the lowest so far, write best.npz with `use` and `mean`, from
@@ -80,11 +98,13 @@ class Run:
         self.rows.append(row)
         self.batch, self.sums = 0, [0.0, 0, 0]
         if row["val_top1"] == min(earlier["val_top1"] for earlier in self.rows):
-            save_checkpoint(self.folder / "best.npz", dict(identity=self.identity, epoch=row["epoch"], use=use),
-                            weights=self.network.weights(), use={"mean": mean})
+            with self.writing():
+                save_checkpoint(self.folder / "best.npz", dict(identity=self.identity, epoch=row["epoch"], use=use),
+                                weights=self.network.weights(), use={"mean": mean})
         self.save(row["lr"])
-        write_text(self.folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [
-            COLUMNS, *(row.values() for row in self.rows)]))
+        with self.writing():
+            write_text(self.folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [
+                COLUMNS, *(row.values() for row in self.rows)]))
 
     def load_best(self):
         """Give the network the weights of best.npz → (the epoch that they are from, {"conv1.W": array, …})."""
@@ -93,7 +113,8 @@ class Run:
         return facts["epoch"], arrays["weights"]
 
     def write_json(self, name, facts):
-        write_text(self.folder / name, json.dumps(facts, indent=2) + "\n")
+        with self.writing():
+            write_text(self.folder / name, json.dumps(facts, indent=2) + "\n")
 
     def expect_finite(self, finite, what, lr):
         """Raise UserError with the step, the learning rate and what to try, unless `what` is finite."""
@@ -103,13 +124,27 @@ class Run:
 
 
 def new_folder(options):
-    """runs/NAME with --out; without, the first of runs/MODEL-DATA, runs/MODEL-DATA-2 … that does not exist."""
+    """runs/NAME with --out, or NAME itself if it is an absolute path; without, the first of runs/MODEL-DATA, runs/MODEL-DATA-2 … that does not exist."""
     name = Path("runs", options.out or f"{options.model}-{Path(options.data).stem}")
     names = [name] if options.out else [name, *(Path(f"{name}-{i}") for i in range(2, 1000))]
     folder = next((folder for folder in names if not folder.exists()), None)
     expect(folder, f"{name} exists: resume it with --resume {name}, or choose another --out")
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made ({error.strerror or error}): choose another place with --out, such as --out "
+                        "/path/to/run") from error
     return folder
+
+
+def identity_of(pictures):
+    """What tells one data set from another, wherever it lies: the numbers of training images and classes, checksums of the
+    classes' names and of 16 training images with their labels. And its name, for the reader."""
+    split, sample = pictures.train, 0
+    for i in np.linspace(0, len(split.labels) - 1, 16).astype(int):
+        sample = zlib.crc32(np.ascontiguousarray(split.images[int(i)]), zlib.crc32(b"%d" % split.labels[i], sample))
+    return dict(data=pictures.name, images=len(split.labels), classes=len(pictures.classes),
+                names=f"{zlib.crc32(json.dumps(pictures.classes).encode()):08x}", sample=f"{sample:08x}")
 
 
 def newest():
