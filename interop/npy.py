@@ -13,6 +13,8 @@ from numpy.lib import format as npy_format
 from interop.pickles import Restricted
 from interop.published import BVLC, make
 
+FORMAT = "NumPy"
+
 
 class Dtype:
     """Stands in for numpy.dtype: np.dtype("f4") and then its state, with the byte order."""

@@ -16,6 +16,7 @@ from nn import CheckpointError, Conv2d, Dropout, Exchange, Flatten, Linear, Loca
 from nn.checkpoint import write_atomically
 from results.trained import rebuild
 
+FORMAT = "ONNX"
 OPSET, IR_VERSION = 13, 8
 
 

@@ -20,12 +20,15 @@ def varint(data, at):
     raise ValueError(f"no number at byte {at}")
 
 
-def message(data):
-    """{field number: [value, …]} of a message. Values: int of a varint (two's complement), else a memoryview of bytes."""
-    fields, at, data = {}, 0, memoryview(data)
+def fields(data):
+    """Yield (field number, value) of a message in order. Values: int of a varint (two's complement), else a memoryview of
+    bytes."""
+    at, data = 0, memoryview(data)
     while at < len(data):
         key, at = varint(data, at)
         number, kind = key >> 3, key & 7
+        if not number:
+            raise ValueError(f"no field at byte {at}")
         if kind == VARINT:
             value, at = varint(data, at)
             value -= (value >> 63) << 64
@@ -36,8 +39,15 @@ def message(data):
             if length > len(data) - at:
                 raise ValueError(f"{length} bytes announced at byte {at}, {len(data) - at} left")
             value, at = data[at:at + length], at + length
-        fields.setdefault(number, []).append(value)
-    return fields
+        yield number, value
+
+
+def message(data):
+    """{field number: [value, …]} of a message."""
+    found = {}
+    for number, value in fields(data):
+        found.setdefault(number, []).append(value)
+    return found
 
 
 def text(values, default=""):

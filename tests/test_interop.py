@@ -243,7 +243,7 @@ def test_layers_of_a_caffemodel(tmp_path, old):
     """Old files give every blob four lengths."""
     path, W, b = tmp_path / "small.caffemodel", np.arange(12, dtype=np.float32).reshape(3, 4), np.float32([1, -2, 3])
     path.write_bytes(caffemodel({"fc6_w_0": W, "fc6_b_0": b}, old))
-    layers = dict(read_caffe(path))
+    layers = {layer.name: layer.blobs for layer in read_caffe(path)}
     assert list(layers)[:2] == ["data", "conv1"] and layers["conv1"] == []
     for found, wanted in zip(layers["fc6"], (W, b), strict=True):
         np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
@@ -287,9 +287,7 @@ def test_what_does_not_fit_is_named(light, tmp_path):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(CheckpointError, match="each layer after the one before it"):
         load(path)
-    with pytest.raises(CheckpointError, match="expected a run's folder or a file ending in .npz, .onnx"):
-        load("weights.h5")
-    with pytest.raises(CheckpointError, match="found no file nowhere.onnx"):
+    with pytest.raises(CheckpointError, match="found no nowhere.onnx: expected a run's folder or a file of weights"):
         load("nowhere.onnx")
 
 
@@ -405,13 +403,19 @@ def tiny_state():
             "none": torch.zeros(0, 3), "parameter": torch.nn.Parameter(numbers[:2])}
 
 
+def arrays_of(path):
+    """{name: array} of a .pth that holds nothing but tensors."""
+    state, storages = read_pth(path)
+    return {name: resolve(tensor, storages) for name, tensor in state.items()}
+
+
 @pytest.mark.parametrize("name", ["tiny.pth", "tiny-old.pth"])
 def test_a_state_dict_without_pytorch(name):
     numbers = np.arange(24, dtype=np.float32)
     wanted = {"whole": numbers.reshape(2, 3, 4), "turned": numbers.reshape(4, 6).T, "part": numbers[5:9],
               "double": np.arange(3) / 3, "half": np.arange(4, dtype=np.float16).reshape(2, 2),
               "none": np.zeros((0, 3), np.float32), "parameter": numbers[:2]}
-    found = read_pth(FILES / name)
+    found = arrays_of(FILES / name)
     assert list(found) == list(wanted)
     for key in wanted:
         assert found[key].dtype == wanted[key].dtype
@@ -422,8 +426,8 @@ def test_a_state_dict_without_pytorch(name):
 def test_the_tiny_files_are_what_pytorch_writes(tmp_path):
     torch = pytest.importorskip("torch", reason="compares with PyTorch")
     torch.save(tiny_state(), tmp_path / "tiny.pth")
-    assert {name: array.tolist() for name, array in read_pth(tmp_path / "tiny.pth").items()} == {
-        name: array.tolist() for name, array in read_pth(FILES / "tiny.pth").items()}
+    assert {name: array.tolist() for name, array in arrays_of(tmp_path / "tiny.pth").items()} == {
+        name: array.tolist() for name, array in arrays_of(FILES / "tiny.pth").items()}
 
 
 # Files with something in them ----------------------------------------------------------------------------------------
@@ -472,7 +476,7 @@ def test_a_tensor_outside_its_storage_is_refused(tensor):
 
 def test_a_foreign_state_dict_is_named(tmp_path):
     """tiny.pth is none of torchvision's alexnet."""
-    with pytest.raises(CheckpointError, match="conv1.bias is missing.* and .* more"):
+    with pytest.raises(CheckpointError, match="found tensors whole, turned, part …, expected features.0.weight to classifier.6.bias"):
         load(FILES / "tiny.pth")
 
 
