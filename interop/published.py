@@ -20,6 +20,7 @@ class Published(NamedTuple):
     mean: tuple         # R, G, B
     scale: tuple        # R, G, B
     bgr: bool           # whether its images' channels are blue, green, red
+    name: str           # as its publisher calls it
 
 
 # Caffe's bvlc_alexnet (top-1/top-5 accuracy of the central view on the validation set 57.1/80.2 %): windows of LRN cross
@@ -27,25 +28,28 @@ class Published(NamedTuple):
 # Mean: that of Caffe's mean image over its pixels, as its classification example uses.
 # Differs: Caffe scaled images to 256×256 whatever their shape; data.prepare cuts the central square (§ 2).
 BVLC = Published(dict(towers=1, lrn_alpha=1e-4 / 5, lrn_k=1.0, lrn_across=True, inverted_dropout=True, stem=(11, 4, 0)),
-                 227, (122.679, 116.669, 104.007), (1.0, 1.0, 1.0), bgr=True)
+                 227, (122.679, 116.669, 104.007), (1.0, 1.0, 1.0), bgr=True,
+                 name="bvlc_alexnet")
 
 # Its copy in the ONNX Model Zoo takes 224 pixels, without padding: maps of 54, 26 and 12, and a last pooling that reaches
 # beyond the edge, so that 6 come out. (Accuracy as the zoo states it: 54.8/78.2 %.)
-BVLC_ONNX = BVLC._replace(options=BVLC.options | dict(pool_ceil=("pool5",)), side=224)
+BVLC_ONNX = BVLC._replace(options=BVLC.options | dict(pool_ceil=("pool5",)), side=224,
+                          name="the ONNX Model Zoo's bvlc_alexnet")
 
 # Caffe's bvlc_reference_caffenet: the same layers, pooled before they are normalised. Not used yet: AlexNet has no argument
 # first_stages, and caffe.py refuses the net.
-CAFFENET = BVLC._replace(options=BVLC.options | dict(first_stages="conv relu pool norm"))
+CAFFENET = BVLC._replace(options=BVLC.options | dict(first_stages="conv relu pool norm"), name="bvlc_reference_caffenet")
 
 # torchvision's alexnet (56.5/79.1 %) is that of "One weird trick for parallelizing convolutional neural networks"
 # (Krizhevsky 2014): other widths, no groups, no LRN, two pixels of padding around the image. Dropout is before fc6
 # and fc7 instead of after, which makes no difference to predictions. Its pixels go from 0 to 1.
 TORCHVISION = Published(
     dict(towers=1, groups=1, kernels=(64, 192, 384, 256, 256), lrn=False, inverted_dropout=True, stem=(11, 4, 2)),
-    224, (255 * 0.485, 255 * 0.456, 255 * 0.406), (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)), bgr=False)
+    224, (255 * 0.485, 255 * 0.456, 255 * 0.406), (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)), bgr=False,
+    name="torchvision's alexnet")
 
 
-CLASSES = 100_000       # more are not read: a damaged file
+CLASSES = 1 << 15         # more are not read: a damaged file
 
 
 def names(count):

@@ -262,16 +262,16 @@ def test_caffenet_is_not_taken_for_alexnet(bvlc_weights, tmp_path):
 def test_what_does_not_fit_is_named(light, tmp_path):
     """Other graphs of the zoo, and this one with one number changed."""
     import onnx
-    for name, what in (("light_vgg19", "expected five Conv and three Gemm"),
-                       ("light_zfnet512", r"conv1.weight is \(96, 3, 7, 7\), expected \(96, 3, 11, 11\)"),
-                       ("light_squeezenet", "expected five Conv and three Gemm")):
+    for name, what in (("light_vgg19", r"found kernel_shape \[3, 3\] at conv1, expected \[11, 11\]"),
+                       ("light_zfnet512", r"found kernel_shape \[7, 7\] at conv1, expected \[11, 11\]"),
+                       ("light_squeezenet", r"found kernel_shape \[3, 3\] at conv1, expected \[11, 11\]")):
         with pytest.raises(CheckpointError, match=what):
             load(light.with_name(f"{name}.onnx"))
     for operator, attribute, value, sentence in (
             ("LRN", "alpha", 2e-4, "found alpha 0.0002 at norm1, expected 0.0001"),
             ("LRN", "bias", 2.0, "found bias 2 at norm1, expected 1"), ("LRN", "size", 3, "found size 3 at norm1"),
             ("Conv", "strides", [2, 2], r"found strides \[2, 2\] at conv1, expected \[4, 4\]"),
-            ("MaxPool", "pads", [0, 0, 1, 1], "found pads .* at pool1"), ("Gemm", "transB", 0, "found transB 0 at fc6")):
+            ("MaxPool", "pads", [0, 0, 1, 1], r"found pads \[0, 0, 1, 1\] at pool1, expected \[0, 0, 0, 0\]"), ("Gemm", "transB", 0, r"fc6.weight is \(9216, 4096\), expected \(4096, 9216\)")):
         model = onnx.load(light)
         node = next(node for node in model.graph.node if node.op_type == operator)
         kept = [own for own in node.attribute if own.name != attribute]
@@ -285,10 +285,252 @@ def test_what_does_not_fit_is_named(light, tmp_path):
     norm, pool = (next(node for node in model.graph.node if node.op_type == operator) for operator in ("LRN", "MaxPool"))
     pool.input[0], norm.input[0] = norm.input[0], pool.output[0]
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(CheckpointError, match="each layer after the one before it"):
+    with pytest.raises(CheckpointError, match="found LRN beside another layer at norm1, expected LRN, each layer after"):
         load(path)
     with pytest.raises(CheckpointError, match="found no nowhere.onnx: expected a run's folder or a file of weights"):
         load("nowhere.onnx")
+
+
+# ONNX by other exporters ----------------------------------------------------------------------------------------------
+
+SMALL = dict(kernels=(4, 6, 4, 4, 4), neurons=8)
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """torchvision's net with few kernels, known in its place."""
+    published = TORCHVISION._replace(options=TORCHVISION.options | SMALL)
+    for module in ("onnx_model", "pth", "safetensors_file"):
+        monkeypatch.setattr(importlib.import_module(f"interop.{module}"), "TORCHVISION", published)
+    return published
+
+
+def torchvision_tensors(published, classes=10, seed=0):
+    """{"conv1.weight": …}: random weights in PyTorch's layout."""
+    network = MODELS["alexnet"](classes, (published.side, published.side, 3), **published.options, init=None)
+    network.load_weights(random_weights(network, seed))
+    return channels_first(network)
+
+
+class Exporter:
+    """Writes torchvision's net in one of the ways in which exporters write it. forms: the names of the ways."""
+
+    def __init__(self, tensors, *forms, opset=13, dtype=np.float32):
+        self.tensors, self.forms, self.opset, self.dtype = tensors, forms, opset, dtype
+        self.nodes, self.initializers, self.at, self.count = [], [], "x", 0
+
+    def add(self, operator, *inputs, **attributes):
+        from onnx import helper
+        self.count += 1
+        self.nodes.append(helper.make_node(operator, list(inputs), [f"t{self.count}"], **attributes))
+        return f"t{self.count}"
+
+    def constant(self, array, name=None):
+        from onnx import numpy_helper
+        self.count += 1
+        made = numpy_helper.from_array(np.asarray(array), name or f"c{self.count}")
+        if "constant nodes" in self.forms:
+            return self.add("Constant", value=made)
+        self.initializers.append(made)
+        return made.name
+
+    def parameter(self, name):
+        return self.constant(self.tensors[name].astype(self.dtype), name)
+
+    def conv(self, name, **attributes):
+        K = len(self.tensors[f"{name}.bias"])
+        if "bias apart" in self.forms:
+            self.at = self.add("Conv", self.at, self.parameter(f"{name}.weight"), **attributes)
+            bias = self.constant(self.tensors[f"{name}.bias"].reshape(1, K, 1, 1))
+            self.at = self.add("Add", bias, self.at)
+        else:
+            self.at = self.add("Conv", self.at, self.parameter(f"{name}.weight"), self.parameter(f"{name}.bias"), **attributes)
+        self.at = self.add("Relu", self.at)
+
+    def pool(self):
+        ceil = dict(ceil_mode=1) if "ceil" in self.forms else {}
+        self.at = self.add("MaxPool", self.at, kernel_shape=[3, 3], strides=[2, 2], **ceil)
+
+    def fc(self, name):
+        W, b = self.tensors[f"{name}.weight"].astype(self.dtype), self.parameter(f"{name}.bias")
+        if "transposed" in self.forms:
+            self.at = self.add("MatMul", self.at, self.add("Transpose", self.constant(W), perm=[1, 0]))
+            self.at = self.add("Add", self.at, b)
+        elif "MatMul" in self.forms:
+            self.at = self.add("Add", b, self.add("MatMul", self.at, self.constant(np.ascontiguousarray(W.T))))
+        elif "transB=0" in self.forms:
+            self.at = self.add("Gemm", self.at, self.constant(np.ascontiguousarray(W.T)), b)
+        else:
+            self.at = self.add("Gemm", self.at, self.constant(W), b, transB=1, alpha=1.0, beta=1.0)
+
+    def dropout(self):
+        if "Dropout" in self.forms and self.opset >= 12:
+            self.at = self.add("Dropout", self.at, self.constant(np.float32(0.5)), self.constant(np.array(False)))
+        elif "Dropout" in self.forms:
+            self.at = self.add("Dropout", self.at, ratio=0.5)
+        if "Identity" in self.forms:
+            self.at = self.add("Identity", self.at)
+
+    def flatten(self):
+        if "Reshape" in self.forms:
+            self.at = self.add("Reshape", self.at, self.constant(np.array([-1, 36 * SMALL["kernels"][4]])))
+        elif "Shape" in self.forms:                         # view(x.size(0), -1)
+            first = self.add("Gather", self.add("Shape", self.at), self.constant(np.array(0)), axis=0)
+            axes = self.constant(np.array([0]))
+            parts = [self.add("Unsqueeze", first, axes), self.add("Unsqueeze", self.constant(np.array(-1)), axes)]
+            self.at = self.add("Reshape", self.at, self.add("Concat", *parts, axis=0))
+        else:
+            self.at = self.add("Flatten", self.at, axis=1)
+
+    def model(self):
+        from onnx import TensorProto, helper
+        self.conv("conv1", kernel_shape=[11, 11], strides=[4, 4], pads=[2] * 4)
+        self.pool()
+        self.conv("conv2", pads=[2] * 4, kernel_shape=[5, 5])
+        self.pool()
+        for name in ("conv3", "conv4", "conv5"):
+            self.conv(name, kernel_shape=[3, 3], pads=[1] * 4, dilations=[1, 1], group=1)
+        self.pool()
+        if "AveragePool" in self.forms:
+            self.at = self.add("AveragePool", self.at, kernel_shape=[1, 1], strides=[1, 1])
+        self.flatten()
+        for name in ("fc6", "fc7"):
+            self.dropout()
+            self.fc(name)
+            self.at = self.add("Relu", self.at)
+        self.fc("fc8")
+        if "Softmax" in self.forms:
+            self.at = self.add("Softmax", self.at, axis=1)
+        elem = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        inputs = [helper.make_tensor_value_info("x", elem, ["N", 3, 224, 224])]
+        if "listed" in self.forms:
+            inputs += [helper.make_tensor_value_info(item.name, item.data_type, item.dims) for item in self.initializers]
+        graph = helper.make_graph(self.nodes, "net", inputs, [helper.make_tensor_value_info(
+            self.at, elem, ["N", len(self.tensors["fc8.bias"])])], self.initializers)
+        assert TensorProto.FLOAT == 1
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+
+
+FORMS = [(), ("transB=0", "Softmax"), ("MatMul", "Dropout"), ("transposed", "Reshape", "Identity"), ("bias apart", "ceil"),
+         ("constant nodes", "Shape", "Dropout"), ("AveragePool", "Reshape"), ("listed", "Dropout", "Identity", "Softmax")]
+
+
+@pytest.mark.parametrize("forms, opset", [*((forms, 13) for forms in FORMS), (("Dropout", "Reshape"), 7), (("Dropout",), 9),
+                                          (("Dropout",), 11), (("Dropout", "constant nodes"), 18), (("Shape",), 21)])
+def test_torchvisions_net_in_onnx_in_many_forms(narrow, tmp_path, forms, opset):
+    """onnxruntime runs the same file."""
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    tensors, path = torchvision_tensors(narrow), tmp_path / "net"
+    path.write_bytes(Exporter(tensors, *forms, opset=opset).model().SerializeToString())
+    net = load(path)
+    assert (net.side, len(net.classes), net.classes[9]) == (224, 10, "9")
+    for name, array in channels_first(net.network).items():
+        np.testing.assert_array_equal(array, tensors[name])
+    x = np.random.default_rng(0).standard_normal((2, 3, 224, 224), np.float32)
+    wanted, = runtime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    if "Softmax" not in forms:
+        wanted = np.exp(wanted - wanted.max(1, keepdims=True))
+        wanted /= wanted.sum(1, keepdims=True)
+    assert difference(net.network.predict(np.ascontiguousarray(x.transpose(0, 2, 3, 1))), wanted) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["raw half", "int32_data", "bfloat16", "bfloat16 in int32_data", "double_data", "external"])
+def test_types_and_places_of_onnxs_numbers(narrow, tmp_path, kind):
+    onnx = pytest.importorskip("onnx")
+    tensors, path = torchvision_tensors(narrow), tmp_path / "net.onnx"
+    model = Exporter(tensors).model()
+    for item in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(item)
+        upper = (array.astype("<f4").view("<u4") >> 16).astype("<u2")
+        if kind == "raw half":
+            item.CopyFrom(onnx.numpy_helper.from_array(array.astype("<f2"), item.name))
+        elif kind == "external":
+            continue
+        elif kind == "double_data":
+            item.data_type, item.raw_data = 11, b""
+            item.double_data.extend(array.ravel().tolist())
+        elif kind == "bfloat16":
+            item.data_type, item.raw_data = 16, upper.tobytes()
+        else:
+            half = kind == "int32_data"
+            item.data_type = 10 if half else 16
+            item.ClearField("raw_data")
+            item.int32_data.extend((array.astype("<f2").view("<u2") if half else upper).ravel().tolist())
+    if kind == "external":
+        onnx.save(model, path, save_as_external_data=True, location="net.data", size_threshold=0)
+        assert path.stat().st_size < 10_000
+    else:
+        path.write_bytes(model.SerializeToString())
+    for name, array in channels_first(load(path).network).items():
+        wanted = tensors[name]
+        if "half" in kind or kind == "int32_data":
+            wanted = wanted.astype("<f2").astype("<f4")
+        elif "bfloat16" in kind:
+            wanted = (wanted.view("<u4") & np.uint32(0xFFFF0000)).view("<f4")
+        np.testing.assert_array_equal(array, wanted, err_msg=name)
+
+
+@pytest.mark.parametrize("place, sentence", [
+    (dict(location="/etc/passwd"), "not in its own folder"), (dict(location="../secret"), "not in its own folder"),
+    (dict(location="a/../../secret"), "not in its own folder"), (dict(location="..\\secret"), "not in its own folder"),
+    (dict(location="link"), "not in its own folder"), (dict(location="C:\\secret"), "not in its own folder"),
+    (dict(location="folder/link"), "not in its own folder"), (dict(location=""), "not in its own folder"),
+    (dict(location="absent.data"), "in a second file, absent.data, which is not beside it: fetch that too"),
+    (dict(location="net.data", length="1000000000000"), "a tensor of .* bytes"), (dict(location="net.data", offset="-4"), "a tensor"),
+    (dict(location="net.data", offset="40"), "a tensor of .* bytes"), (dict(location="folder"), "is not beside it")])
+def test_external_data_stay_in_the_models_folder(narrow, tmp_path, place, sentence):
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "secret").write_bytes(bytes(1 << 20))
+    home = tmp_path / "home"
+    (home / "folder").mkdir(parents=True)
+    (home / "net.data").write_bytes(bytes(64))
+    for link in (home / "link", home / "folder" / "link"):
+        link.symlink_to(tmp_path / "secret")
+    model = Exporter(torchvision_tensors(narrow)).model()
+    item = model.graph.initializer[0]
+    item.ClearField("raw_data")
+    item.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in place.items():
+        item.external_data.add(key=key, value=value)
+    (home / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match=sentence):
+        load(home / "net.onnx")
+
+
+def without_relu(nodes):
+    nodes[2].input[0] = nodes[0].output[0]
+    del nodes[1]
+
+
+def with_strides(nodes):
+    next(attribute for attribute in nodes[0].attribute if attribute.name == "strides").ints[:] = [2, 2]
+
+
+def with_global_pooling(nodes):
+    next(node for node in nodes if node.op_type == "Flatten").op_type = "GlobalAveragePool"
+
+
+def of_another_domain(nodes):
+    nodes[0].domain = "com.example"
+
+
+def with_computed_weights(nodes):
+    nodes[0].input[1] = "y"
+
+
+@pytest.mark.parametrize("spoil, sentence", [
+    (without_relu, "found MaxPool at relu1, expected Relu"), (with_strides, r"found strides \[2, 2\] at conv1, expected \[4, 4\]"),
+    (with_global_pooling, "found GlobalAveragePool at flatten, expected Flatten"),
+    (of_another_domain, "found com.example.Conv at conv1, expected Conv"),
+    (with_computed_weights, "found Conv with computed weights at conv1, expected Conv")])
+def test_another_graph_is_told_by_its_first_difference(narrow, tmp_path, spoil, sentence):
+    pytest.importorskip("onnx")
+    model = Exporter(torchvision_tensors(narrow)).model()
+    spoil(model.graph.node)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match=sentence):
+        load(tmp_path / "net.onnx")
 
 
 # bvlc_alexnet.npy ----------------------------------------------------------------------------------------------------
