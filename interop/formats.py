@@ -12,6 +12,8 @@ from nn import CheckpointError
 HEAD = 1024             # bytes that are looked at
 SAFE_HEAD = 100 << 20   # bytes of a safetensors table, at most: the format's own limit
 
+OLD_PYTORCH = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")        # the number that it writes first, until 1.6
+
 UNPACK = "unpack it first, and name the file of weights in it"
 CONVERT = "convert it to ONNX first, or save the weights of torchvision's alexnet in PyTorch"
 IMAGE = "name a file of weights after --weights, and photographs before it"
@@ -51,6 +53,8 @@ def recognise(path):
     if head.startswith(b"\x93NUMPY"):
         return "npy"
     if head[:1] == b"\x80" and head[1:2] <= b"\5":          # a pickle, and its protocol
+        if OLD_PYTORCH not in head[:40]:
+            raise refusal(path, "a pickle that torch.save did not write", "in PyTorch save net.state_dict() with torch.save")
         return "pth"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= SAFE_HEAD:
         return "safetensors_file"

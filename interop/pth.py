@@ -15,13 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from interop import dtypes, statedict
+from interop.formats import OLD_PYTORCH
 from interop.pickles import Ignored, Refused, Restricted
 from interop.published import TORCHVISION, make
 from nn import CheckpointError
 from nn.checkpoint import stored_members
 
 FORMAT = "PyTorch"
-MAGIC = 0x1950A86A20F9469CFC6C                          # the first pickle of an old file
+MAGIC = int.from_bytes(OLD_PYTORCH, "little")           # the first pickle of an old file
 
 
 class Tensor(NamedTuple):
