@@ -73,6 +73,8 @@ def step(node, weights, lacks):
         if not attributes.get("transB"):
             weights = [weights[0].T, *weights[1:]]
         return Step("Gemm", attributes | dict(transB=1), [weights[0], *(bias.reshape(-1) for bias in weights[1:])])
+    if node.operator == "Conv" and weights:                 # its kernel_shape need not be there
+        attributes.setdefault("kernel_shape", list(weights[0].shape[2:]))
     return Step(node.operator, attributes, weights)
 
 

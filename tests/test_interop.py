@@ -359,6 +359,7 @@ class Exporter:
     def conv(self, name, **attributes):
         K = len(self.tensors[f"{name}.bias"])
         if "bias apart" in self.forms:
+            del attributes["kernel_shape"]                  # the kernels have it
             self.at = self.add("Conv", self.at, self.parameter(f"{name}.weight"), **attributes)
             bias = self.constant(self.tensors[f"{name}.bias"].reshape(1, K, 1, 1))
             self.at = self.add("Add", bias, self.at)
@@ -367,6 +368,8 @@ class Exporter:
         self.at = self.add("Relu", self.at)
 
     def pool(self):
+        if "Cast" in self.forms:
+            self.at = self.add("Cast", self.at, to=1)
         ceil = dict(ceil_mode=1) if "ceil" in self.forms else {}
         self.at = self.add("MaxPool", self.at, kernel_shape=[3, 3], strides=[2, 2], **ceil)
 
@@ -431,7 +434,7 @@ class Exporter:
 
 
 FORMS = [(), ("transB=0", "Softmax"), ("MatMul", "Dropout"), ("transposed", "Reshape", "Identity"), ("bias apart", "ceil"),
-         ("constant nodes", "Shape", "Dropout"), ("AveragePool", "Reshape"), ("listed", "Dropout", "Identity", "Softmax")]
+         ("constant nodes", "Shape", "Dropout"), ("AveragePool", "Reshape", "Cast"), ("listed", "Dropout", "Identity", "Softmax")]
 
 
 @pytest.mark.parametrize("forms, opset", [*((forms, 13) for forms in FORMS), (("Dropout", "Reshape"), 7), (("Dropout",), 9),
@@ -845,6 +848,83 @@ def test_safetensors_with_a_prefix(narrow, tmp_path, code):
     (tmp_path / "model").write_bytes(len(head).to_bytes(8, "little") + head + numbers)
     for name, array in channels_first(load(tmp_path / "model").network).items():
         np.testing.assert_allclose(array, tensors[name], rtol=0 if code == "F32" else 2**-7, atol=1e-6 * (code != "F32"))
+
+
+@pytest.fixture
+def in_pytorch(narrow):
+    """torchvision's net with few kernels as a PyTorch module, by hand: torchvision is not needed."""
+    nn = pytest.importorskip("torch", reason="compares with PyTorch").nn
+    K1, K2, K3, K4, K5 = SMALL["kernels"]
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features = nn.Sequential(
+                nn.Conv2d(3, K1, 11, 4, 2), nn.ReLU(True), nn.MaxPool2d(3, 2), nn.Conv2d(K1, K2, 5, padding=2), nn.ReLU(True),
+                nn.MaxPool2d(3, 2), nn.Conv2d(K2, K3, 3, padding=1), nn.ReLU(True), nn.Conv2d(K3, K4, 3, padding=1), nn.ReLU(True),
+                nn.Conv2d(K4, K5, 3, padding=1), nn.ReLU(True), nn.MaxPool2d(3, 2))
+            self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+            F = SMALL["neurons"]
+            self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(36 * K5, F), nn.ReLU(True), nn.Dropout(), nn.Linear(F, F),
+                                            nn.ReLU(True), nn.Linear(F, 10))
+
+        def forward(self, x):
+            return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+    return Net().eval()
+
+
+def expect_same(path, module, tolerance=1e-5):
+    """The net in a file predicts what a PyTorch module does."""
+    import torch
+    x = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        wanted = module.float()(x).softmax(1).numpy()
+    found = load(path).network.predict(np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()))
+    assert difference(found, wanted) < tolerance
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+def test_a_checkpoint_that_pytorch_saves(in_pytorch, tmp_path, dtype, old):
+    import argparse
+
+    import torch
+    module = in_pytorch.to(getattr(torch, dtype))
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    module(torch.zeros(1, 3, 224, 224, dtype=module.features[0].weight.dtype)).sum().backward()
+    optimizer.step()
+    state = torch.nn.DataParallel(module).state_dict() if old else dict(module.named_parameters(prefix="model"))
+    torch.save({"epoch": 3, "acc": torch.tensor(0.5), "best": np.float64(0.5), "args": argparse.Namespace(lr=0.1), "path": tmp_path,
+                "dtype": torch.float32, "device": torch.device("cpu"), "size": torch.Size([1]), "state_dict": state,
+                "optimizer": optimizer.state_dict(), "mask": torch.ones(3, dtype=torch.bool), "rng": torch.get_rng_state()},
+               tmp_path / "model.ckpt", _use_new_zipfile_serialization=not old)
+    expect_same(tmp_path / "model.ckpt", module)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("dynamo, opset", [(False, 9), (False, 13), (False, 17), (False, 20), (True, 18), (True, 21)])
+def test_onnx_that_pytorch_exports(in_pytorch, tmp_path, dynamo, opset):
+    import torch
+    pytest.importorskip("onnx")
+    if dynamo:
+        pytest.importorskip("onnxscript", reason="PyTorch's newer exporter needs onnxscript")
+    x = (torch.zeros(2, 3, 224, 224),)
+    torch.onnx.export(in_pytorch, x, str(tmp_path / "net.onnx"), opset_version=opset, dynamo=dynamo)
+    expect_same(tmp_path / "net.onnx", in_pytorch)
+
+
+@pytest.mark.torch
+def test_what_pytorch_saves_with_its_code(in_pytorch, tmp_path):
+    import torch
+    torch.jit.trace(in_pytorch, torch.zeros(1, 3, 224, 224)).save(tmp_path / "traced.pt")
+    with pytest.raises(CheckpointError, match="a TorchScript archive"):
+        load(tmp_path / "traced.pt")
+    for old in (False, True):
+        torch.save(in_pytorch.features, tmp_path / "module.pt", _use_new_zipfile_serialization=not old)
+        with pytest.raises(CheckpointError, match=r"a whole pickled module \(torch.nn.modules.container.Sequential\)"):
+            load(tmp_path / "module.pt")
 
 
 # Names of classes, a mean image ----------------------------------------------------------------------------------------
