@@ -9,8 +9,9 @@
     python evaluate.py export RUN FILE                  FILE.onnx or FILE.safetensors, for other programs
 
 RUN_OR_WEIGHTS, and --weights of the others (default: the newest run in runs/), is a run's folder or a file: a best.npz,
-or published weights (.onnx, .caffemodel, .pth, .safetensors, .npy: see interop/). PHOTO is an image, a folder of images,
-or - for an image from standard input. Pictures and tables go to the folder --out (default evaluation/).
+or published or fine-tuned weights (.onnx, .caffemodel, .pth, .safetensors, .npy: see interop/), told by their contents. PHOTO
+is an image, a folder of images, or - for an image from standard input. Pictures and tables go to the folder --out (default
+evaluation/). Files of weights do not name their classes: --classes FILE does.
 
 An image is a top-k error if its label is not among the k classes with the largest probabilities (§ 6).
 Ties count as errors, so a net that gives all classes the same probability counts as wrong on every image. Ten views are
@@ -62,6 +63,10 @@ def make_parser():
     def net(add, weights=True):
         if weights:
             add("--weights", metavar="RUN_OR_WEIGHTS", help="the net (default: the newest run in runs/)")
+        add("--classes", metavar="FILE", help="names of the net's classes: one a line in the order of its outputs, or JSON, "
+            "a list or {\"0\": name} (default: those in the file; ImageNet's if it has 1000; else numbers)")
+        add("--mean", metavar="FILE", help="Caffe's mean image, subtracted instead of the net's own: imagenet_mean.binaryproto "
+            "or ilsvrc_2012_mean.npy")
         add("--threads", type=int, help="CPU threads (default: one per core)")
         add("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as in train.py")
         add("--batch-size", type=int, default=128, metavar="N", help="images at a time (default: 128)")
@@ -117,7 +122,7 @@ def run(options):
     out = Path(options.out)
     if options.function in (errors, curves):                # they load several nets, or none
         return options.function(options, out)
-    net = load(options.weights or newest(), options.threads, options.device)
+    net = load(options.weights or newest(), options.threads, options.device, options.classes, options.mean)
     return options.function(net, options, out)
 
 

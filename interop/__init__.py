@@ -4,16 +4,18 @@
     net = load("bvlcalexnet-12.onnx")       # with its preprocessing
     export(net, "mine.onnx")
 
-| file | what | module |
+| file, usually | what | module |
 |---|---|---|
-| `.onnx` | the ONNX Model Zoo's bvlc_alexnet; what `evaluate.py export` writes | onnx_model.py |
+| `.onnx` | torchvision's alexnet and Caffe's bvlc_alexnet by any exporter; what `evaluate.py export` writes | onnx_model.py |
 | `.caffemodel` | Caffe's bvlc_alexnet | caffe.py |
-| `.pth` | torchvision's alexnet | pth.py |
-| `.safetensors` | the same; what `evaluate.py export` writes | safetensors_file.py |
+| `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` | torchvision's alexnet: a state dict, or a checkpoint with one in it | pth.py |
+| `.safetensors` | the same state dict; what `evaluate.py export` writes | safetensors_file.py |
 | `.npy` | bvlc_alexnet.npy, a dictionary of arrays, passed between courses | npy.py |
+| `.binaryproto`, `.npy` | Caffe's mean image, for `--mean` | mean.py |
 
-Reading needs no package beyond NumPy. Files are data here, never code. A file that claims to hold more than its length is
-refused before memory is allocated for it.
+A file is told by its first bytes, not by its name (formats.py). Each may have been fine-tuned to any number of classes, and its
+numbers may be of half, single or double precision or bfloat16. Reading needs no package beyond NumPy. Files are data here,
+never code. A file that claims to hold more than its length is refused before memory is allocated for it.
 """
 
 from importlib import import_module
@@ -21,8 +23,6 @@ from pathlib import Path
 
 from training.errors import UserError, expect
 
-READERS = {".onnx": "onnx_model", ".caffemodel": "caffe", ".pth": "pth", ".pt": "pth", ".safetensors":
-           "safetensors_file", ".npy": "npy"}
 WRITERS = {".onnx": "onnx_model", ".safetensors": "safetensors_file"}
 
 

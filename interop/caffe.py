@@ -1,50 +1,62 @@
-"""Caffe's .caffemodel: bvlc_alexnet."""
+"""Caffe's .caffemodel: bvlc_alexnet, also fine-tuned to other classes under other names."""
 
 from pathlib import Path
+from typing import NamedTuple
 
-from interop.protobuf import integers, message, numbers, text
+from interop.blobs import blob
+from interop.protobuf import message, text
 from interop.published import BVLC, make
 from nn import CheckpointError
 
-# Fields of caffe.proto: NetParameter's layers, new and old; a layer's name and blobs; the rest are a BlobProto's.
+FORMAT = "Caffe"
+
+# Fields of caffe.proto: NetParameter's layers, new and old; a layer's name, type and blobs.
 LAYER, OLD_LAYER = 100, 2
-NAME, BLOBS = {LAYER: 1, OLD_LAYER: 4}, {LAYER: 7, OLD_LAYER: 6}
-SHAPE, DIM, DATA, DOUBLES = 7, 1, 5, 8
-OLD_SHAPE = (1, 2, 3, 4)                                # num, channels, height, width
+NAME, TYPE, BLOBS = {LAYER: 1, OLD_LAYER: 4}, {LAYER: 2, OLD_LAYER: 5}, {LAYER: 7, OLD_LAYER: 6}
+OLD_TYPES = {4: "Convolution", 14: "InnerProduct", 15: "LRN", 17: "Pooling"}         # those that are asked for here
+NAMES = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
+
+
+class Layer(NamedTuple):
+    name: str
+    type: str               # "" where the file does not tell
+    blobs: list             # of arrays
 
 
 def read(path):
-    """[(layer's name, [array, …])] in the order of the file."""
+    """[Layer, …] in the order of the file."""
     net = message(Path(path).read_bytes())
-    layers = []
-    for kind in (LAYER, OLD_LAYER):
-        for data in net.get(kind, []):
-            layer = message(data)
-            layers.append((text(layer.get(NAME[kind])), [blob(message(data)) for data in layer.get(BLOBS[kind], [])]))
-    return layers
+    return [layer(message(data), kind) for kind in (LAYER, OLD_LAYER) for data in net.get(kind, [])]
 
 
-def blob(fields):
-    values = numbers(fields[DATA], "<f4") if DATA in fields else numbers(fields.get(DOUBLES, []), "<f8")
-    if SHAPE in fields:
-        shape = integers(message(fields[SHAPE][-1]).get(DIM, []))
-    else:                                               # always four numbers: a matrix has two leading ones
-        shape = [fields.get(number, [0])[-1] for number in OLD_SHAPE]
-    if min(shape, default=1) < 0:
-        raise ValueError(f"a blob of shape {shape}")
-    return values.reshape(shape)
+def layer(fields, kind):
+    type = fields.get(TYPE[kind], [""])[-1]
+    type = OLD_TYPES.get(type, "") if isinstance(type, int) else bytes(type).decode() if type else ""
+    return Layer(text(fields.get(NAME[kind])), type, [blob(message(data)) for data in fields.get(BLOBS[kind], [])])
+
+
+def pools_first(layers):
+    """Whether a net pools before it normalises, as CaffeNet does."""
+    order = [layer.type or layer.name for layer in layers]
+    norms, pools = ([i for i, kind in enumerate(order) if kind in kinds] for kinds in (("LRN", "norm1"), ("Pooling", "pool1")))
+    return bool(norms and pools) and pools[0] < norms[0]
 
 
 def load(path, threads=None, devices=None):
-    """The Trained in a .caffemodel of bvlc_alexnet. Raises CheckpointError for another net, ValueError for damage."""
+    """The Trained in a .caffemodel of bvlc_alexnet, or of a net fine-tuned from it, whose last layer usually has another
+    name. Raises CheckpointError for another net, ValueError for damage."""
     layers = read(path)
-    names = [name for name, _ in layers]
-    if "norm1" in names and "pool1" in names and names.index("pool1") < names.index("norm1"):
+    if pools_first(layers):         # CAFFENET in published.py takes its place here, once AlexNet has first_stages
         raise CheckpointError(f"{path} is CaffeNet, which pools before it normalises: expected bvlc_alexnet, whose "
                               "weights have the same shapes; use that")
+    own = [layer for layer in layers if layer.blobs]
+    if len(own) != len(NAMES):
+        found = ", ".join(f"{layer.name:.40}" for layer in own[:12]) or "none"
+        raise CheckpointError(f"{path} is not an AlexNet: found the layers with weights {found}, expected five convolutions and "
+                              "three InnerProducts; use another file")
     tensors = {}
-    for name, blobs in layers:
-        for key, array in zip(("weight", "bias"), blobs):
+    for name, layer in zip(NAMES, own):
+        for key, array in zip(("weight", "bias"), layer.blobs):
             while array.ndim > (1 if key == "bias" else 2 if name.startswith("fc") else 4) and array.shape[0] == 1:
                 array = array[0]
             tensors[f"{name}.{key}"] = array

@@ -1,21 +1,23 @@
-"""ONNX: the Model Zoo's bvlc_alexnet in, any net of this program out.
+"""ONNX: the published AlexNets in, any net of this program out.
 
-`node` gives a layer's ONNX operator and attributes. Writing creates these nodes; reading compares a file's nodes with them,
-one by one: a graph that differs in a single number is another net and is refused.
+`node` gives a layer's ONNX operator and attributes. Writing creates these nodes; reading compares with them a file's nodes, as a
+chain (onnx_graph.py), one by one: a graph that differs in a single number is another net and is refused.
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
 
+from alexnet import AlexNet
 from interop.layout import channels_first, channels_last, there
-from interop.protobuf import integers, message, numbers, text
-from interop.published import BVLC_ONNX, make
+from interop.onnx_file import read
+from interop.onnx_graph import Chain, Step
+from interop.published import BVLC, BVLC_ONNX, TORCHVISION, make
 from nn import CheckpointError, Conv2d, Dropout, Exchange, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from nn.checkpoint import write_atomically
 from results.trained import rebuild
 
+FORMAT = "ONNX"
 OPSET, IR_VERSION = 13, 8
 
 
@@ -48,135 +50,109 @@ def node(layer, shape):
 
 # In ------------------------------------------------------------------------------------------------------------------
 
-# onnx.proto: numbers of the fields that are used here.
-MODEL_GRAPH, MODEL_METADATA = 7, 14
-GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
-NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE = 1, 2, 4, 5
-ATTRIBUTE_NAME, ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_TENSOR, ATTRIBUTE_INTS = 1, 2, 3, 4, 5, 8
-TENSOR_DIMS, TENSOR_TYPE, TENSOR_FLOATS, TENSOR_INTS, TENSOR_NAME, TENSOR_RAW = 1, 2, 4, 7, 8, 9
-TENSOR_DOUBLES, TENSOR_EXTERNAL = 10, 13
-DTYPES = {1: "<f4", 7: "<i8", 10: "<f2", 11: "<f8"}
-
-# What an attribute that is not there means; Dropout's and Reshape's say nothing about a prediction.
+# What an attribute that is not there means.
 DEFAULTS = {"Conv": dict(group=1, pads=[0] * 4, strides=[1] * 2, dilations=[1] * 2, auto_pad="NOTSET"),
             "MaxPool": dict(pads=[0] * 4, strides=[1] * 2, dilations=[1] * 2, auto_pad="NOTSET", ceil_mode=0,
                             storage_order=0),
-            "LRN": dict(alpha=1e-4, beta=0.75, bias=1.0), "Gemm": dict(alpha=1.0, beta=1.0, transA=0, transB=0),
-            "Relu": {}}
-
-
-def tensor(fields):
-    """The array of a TensorProto."""
-    kind, = fields.get(TENSOR_TYPE, [0])[-1:]
-    if kind not in DTYPES or TENSOR_EXTERNAL in fields:
-        raise ValueError(f"tensor {text(fields.get(TENSOR_NAME))} is of type {kind}, or in another file: expected "
-                         "floating-point numbers in this one")
-    shape = integers(fields.get(TENSOR_DIMS, []))
-    if TENSOR_RAW in fields:
-        values = np.frombuffer(fields[TENSOR_RAW][-1], DTYPES[kind])
-    elif kind == 7:
-        values = np.array(integers(fields.get(TENSOR_INTS, [])), np.int64)
-    else:
-        values = numbers(fields.get(*((TENSOR_FLOATS, []) if kind == 1 else (TENSOR_DOUBLES, []))), "<f4" if kind == 1
-                         else "<f8")
-    if min(shape, default=1) < 0:
-        raise ValueError(f"a tensor of shape {shape}")
-    return values.reshape(shape)
-
-
-def attributes(fields):
-    """{name: value} of a node's attributes."""
-    found = {}
-    for data in fields.get(NODE_ATTRIBUTE, []):
-        attribute = message(data)
-        if ATTRIBUTE_TENSOR in attribute:
-            value = tensor(message(attribute[ATTRIBUTE_TENSOR][-1]))
-        elif ATTRIBUTE_INTS in attribute:
-            value = integers(attribute[ATTRIBUTE_INTS])
-        elif ATTRIBUTE_FLOAT in attribute:
-            value = float(np.frombuffer(attribute[ATTRIBUTE_FLOAT][-1], "<f4")[0])
-        elif ATTRIBUTE_STRING in attribute:
-            value = text(attribute[ATTRIBUTE_STRING])
-        else:
-            value = attribute.get(ATTRIBUTE_INT, [0])[-1]
-        found[text(attribute.get(ATTRIBUTE_NAME))] = value
-    return found
-
-
-def read(path):
-    """([(operator, attributes, inputs, outputs), …], {name: array}, {metadata}) of an ONNX file."""
-    model = message(Path(path).read_bytes())
-    graph = message(model[MODEL_GRAPH][-1])
-    tensors = {}
-    for data in graph.get(GRAPH_INITIALIZER, []):
-        fields = message(data)
-        tensors[text(fields.get(TENSOR_NAME))] = tensor(fields)
-    nodes = []
-    for data in graph.get(GRAPH_NODE, []):
-        fields = message(data)
-        operator, values = text(fields.get(NODE_OPERATOR)), attributes(fields)
-        inputs, outputs = ([text([name]) for name in fields.get(key, [])] for key in (NODE_INPUT, NODE_OUTPUT))
-        if operator == "ConstantOfShape":                   # the onnx package's tests shrink large nets this way
-            value = values.get("value", np.zeros(1, np.float32))
-            tensors[outputs[0]] = np.broadcast_to(value.reshape(()), tuple(tensors[inputs[0]]))
-        else:
-            nodes.append((operator, values, inputs, outputs))
-    metadata = {text(entry.get(1)): text(entry.get(2)) for entry in map(message, model.get(MODEL_METADATA, []))}
-    return nodes, tensors, metadata
+            "LRN": dict(alpha=1e-4, beta=0.75, bias=1.0), "Gemm": dict(alpha=1.0, beta=1.0, transA=0, transB=0)}
+LEGACY = {"broadcast", "consumed_inputs"}                   # of opset 6 and before; no number of a prediction follows from them
+NAMES = [f"conv{i}" for i in range(1, 6)] + ["fc6", "fc7", "fc8"]
 
 
 def load(path, threads=None, devices=None):
-    """The Trained in a file of `export`'s, or the Model Zoo's bvlc_alexnet (opset 3 to 12, float). Raises CheckpointError
-    that names what does not fit, ValueError for damage."""
-    nodes, tensors, metadata = read(path)
-    if "alexnet" in metadata:
-        mean = tensors.pop("mean").transpose(1, 2, 0)       # (C, size, size) there
-        own = {name: array for name, array in tensors.items() if name.endswith((".weight", ".bias"))}
-        return rebuild(path, json.loads(metadata["alexnet"]), own, mean, threads, devices, channels_last)
-    weights = weights_in_order(path, nodes, tensors)
-    net = make(path, BVLC_ONNX, weights, threads, devices)
-    expect_graph(path, nodes, net.network)
-    return net
+    """The Trained in a file of `export`'s, or in one with a published net: Caffe's or torchvision's, by any exporter. Raises
+    CheckpointError that names what does not fit, ValueError for damage."""
+    graph = read(path)
+    if "alexnet" in graph.metadata:
+        mean = graph.tensors.pop("mean").transpose(1, 2, 0)     # (C, size, size) there
+        own = {name: array for name, array in graph.tensors.items() if name.endswith((".weight", ".bias"))}
+        return rebuild(path, json.loads(graph.metadata["alexnet"]), own, mean, threads, devices, channels_last)
+    chain = Chain(graph)
+    published = fitting(path, chain.steps, graph.shapes.get(chain.input, []))
+    layers = [step.weights for step in chain.steps if step.operator in ("Conv", "Gemm")]
+    tensors = {f"{name}.{key}": array for name, arrays in zip(NAMES, layers) for key, array in zip(("weight", "bias"), arrays)}
+    return make(path, published, tensors, threads, devices)
 
 
-def weights_in_order(path, nodes, tensors):
-    """{"conv1.weight": …} of the nodes that have weights, named by their place."""
-    layers = [(operator, inputs) for operator, _, inputs, _ in nodes if operator in ("Conv", "Gemm")]
-    if [operator for operator, _ in layers] != ["Conv"] * 5 + ["Gemm"] * 3:
-        found = " ".join(operator for operator, *_ in nodes)
-        raise CheckpointError(f"{path} is not an AlexNet in floating point: found the layers {found:.200}, expected "
-                              "five Conv and three Gemm; use another file")
-    names = [f"conv{i}" for i in range(1, 6)] + ["fc6", "fc7", "fc8"]
-    return {f"{name}.{key}": tensors[own] for name, (_, inputs) in zip(names, layers)
-            for key, own in zip(("weight", "bias"), inputs[1:])}
+def fitting(path, steps, images):
+    """The published net whose layers are the steps. images: the shape that the file gives them, 0 where it is open. Raises
+    CheckpointError that tells the first difference from the nearest of the published nets."""
+    nearest = None
+    for published in (BVLC_ONNX, BVLC, TORCHVISION):
+        network = AlexNet(image=(published.side, published.side, 3), **published.options, init=None)
+        agreement, difference = compare(steps, network)
+        fits = all(side in (0, published.side) for side in images[2:])
+        if not (difference or fits):
+            difference = f"found images of {'×'.join(map(str, images[2:]))} pixels, expected {published.side}×{published.side}"
+        if not difference:
+            return published
+        if nearest is None or (fits, *agreement) > nearest[0]:
+            nearest = (fits, *agreement), published.name, difference
+    _, name, difference = nearest
+    raise CheckpointError(f"{path} is none of the AlexNets that are known here: it differs from {name}: {difference}; use "
+                          "another file")
 
 
-def expect_graph(path, nodes, network):
-    """Raise CheckpointError unless the nodes are one chain, and are the network's layers, one by one."""
-    shape, wanted = network.shape, []
+def compare(steps, network):
+    """((how many layers have the right operators, up to the first that has not; how many are right up to the first difference),
+    that difference or None) of a chain's steps and a network's layers."""
+    shape, number, right, difference = network.shape, 0, 0, None
     for name, layer in network.towers[0].items():
-        if made := node(layer, shape):
-            wanted.append((name, *made))
+        made = node(layer, shape)
+        if made and made[0] != "Dropout":
+            step = steps[number] if number < len(steps) else Step("nothing", {}, [])
+            difference = difference or differs(step, made, name, shape)
+            right += not difference
+            if step.operator != made[0]:
+                return (number, right), difference
+            number += 1
         shape = layer.output_shape(shape)
-    wanted.append(("the output", "Softmax", {}))
-    before = nodes[0][2][0] if nodes else None
-    for number in range(max(len(nodes), len(wanted))):
-        name, operator, values = wanted[number] if number < len(wanted) else ("the end", "nothing", {})
-        found, given, inputs, outputs = nodes[number] if number < len(nodes) else ("nothing", {}, [], [])
-        found = "Flatten" if found == "Reshape" else found  # the matrix after it checks its output
-        if found != operator or inputs[:1] != [before]:
-            raise CheckpointError(f"{path} is not bvlc_alexnet: found {found} at {name}, expected {operator}, each layer "
-                                  "after the one before it")
-        if operator in DEFAULTS:
-            values, given = DEFAULTS[operator] | values, DEFAULTS[operator] | given
-            if operator == "Gemm":
-                given.pop("broadcast", None)                # of opset 6 and before
-            for key in values | given:
-                a, b = values.get(key), given.get(key)
-                if not (a == b or isinstance(a, float) and isinstance(b, float) and np.isclose(a, b, rtol=1e-6, atol=0)):
-                    a, b = (f"{value:.6g}" if isinstance(value, float) else value for value in (a, b))
-                    raise CheckpointError(f"{path} is not bvlc_alexnet: found {key} {b} at {name}, expected {a}")
-        before = outputs[0]
+    rest = [step.operator for step in steps[number:] if step.attributes.get("axis", 1) in (1, -1)]
+    if steps[number:] and rest not in (["Softmax"], ["LogSoftmax"]):
+        difference = difference or (f"found {steps[number].operator} after the last layer, expected nothing but a Softmax of the "
+                                    "classes")
+    return (number, right), difference
+
+
+def differs(step, made, name, shape):
+    """How a step differs from (operator, attributes) of the layer `name` that sees maps of `shape`, or None."""
+    operator, wanted = made
+    if step.operator != operator:
+        return f"found {step.operator} at {name}, expected {operator}, each layer after the one before it"
+    wanted, given = (usual(operator, attributes, shape) for attributes in (wanted, step.attributes))
+    for key in wanted | given:
+        a, b = wanted.get(key), given.get(key)
+        if not (a == b or isinstance(a, float) and isinstance(b, float) and np.isclose(a, b, rtol=1e-6, atol=0)):
+            a, b = (f"{value:.6g}" if isinstance(value, float) else value for value in (a, b))
+            return f"found {key} {b!s:.80} at {name}, expected {a}"
+    return None
+
+
+def usual(operator, attributes, shape):
+    """All attributes of an operator that have a say in the prediction, written in one way."""
+    attributes = {key: value for key, value in attributes.items() if key not in LEGACY}
+    if operator not in DEFAULTS:
+        return {}
+    attributes |= {key: value for key, value in DEFAULTS[operator].items() if key not in attributes}
+    if attributes.get("auto_pad") == "VALID":
+        attributes["auto_pad"] = "NOTSET"
+    return with_pads(attributes, shape) if operator == "MaxPool" else attributes
+
+
+def with_pads(attributes, shape):
+    """A pooling's attributes with those pixels of padding that its windows reach, and without ceil_mode, which adds some at the
+    end."""
+    sizes, strides, pads = (attributes.get(key, []) for key in ("kernel_shape", "strides", "pads"))
+    if not (len(sizes) == len(strides) == 2 and len(pads) == 4 and min(*sizes, *strides) > 0):
+        return attributes
+    ends = []
+    for length, size, stride, before, after in zip(shape, sizes, strides, pads[:2], pads[2:]):
+        beyond = before + length + after - size
+        windows = (-(-beyond // stride) if attributes["ceil_mode"] else beyond // stride) + 1
+        if (windows - 1) * stride >= before + length:       # no window begins after the last pixel
+            windows -= 1
+        ends.append(max(0, (windows - 1) * stride + size - before - length))
+    return attributes | dict(pads=[*pads[:2], *ends], ceil_mode=0)
 
 
 # Out -----------------------------------------------------------------------------------------------------------------

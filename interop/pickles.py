@@ -8,6 +8,30 @@ file announces.
 import pickle
 
 
+class Refused(ValueError):
+    """A pickle refers to something outside the table; `name` is what."""
+
+    def __init__(self, name):
+        super().__init__(f"its pickle refers to {name}, which a table of weights does not need; it is not run")
+        self.name = name
+
+
+class Ignored:
+    """Stands in for an object beside the weights, such as argparse.Namespace: it takes whatever it is given and keeps
+    nothing."""
+
+    def __new__(cls, *_, **__):
+        return super().__new__(cls)
+
+    def __init__(self, *_, **__):
+        pass
+
+    def ignore(self, *_):
+        pass
+
+    __setstate__ = __setitem__ = append = extend = add = ignore
+
+
 class Restricted(pickle._Unpickler):
     """Reads a pickle; `allowed`: {"module.name": its replacement}. persistent: a function of a persistent id."""
 
@@ -17,7 +41,7 @@ class Restricted(pickle._Unpickler):
 
     def find_class(self, module, name):
         if f"{module}.{name}" not in self.allowed:
-            raise ValueError(f"its pickle refers to {module}.{name}, which a table of weights does not need; it is not run")
+            raise Refused(f"{module}.{name}")
         return self.allowed[f"{module}.{name}"]
 
     def persistent_load(self, identity):

@@ -20,12 +20,15 @@ def varint(data, at):
     raise ValueError(f"no number at byte {at}")
 
 
-def message(data):
-    """{field number: [value, …]} of a message. Values: int of a varint (two's complement), else a memoryview of bytes."""
-    fields, at, data = {}, 0, memoryview(data)
+def fields(data):
+    """Yield (field number, value) of a message in order. Values: int of a varint (two's complement), else a memoryview of
+    bytes."""
+    at, data = 0, memoryview(data)
     while at < len(data):
         key, at = varint(data, at)
         number, kind = key >> 3, key & 7
+        if not number:
+            raise ValueError(f"no field at byte {at}")
         if kind == VARINT:
             value, at = varint(data, at)
             value -= (value >> 63) << 64
@@ -36,8 +39,15 @@ def message(data):
             if length > len(data) - at:
                 raise ValueError(f"{length} bytes announced at byte {at}, {len(data) - at} left")
             value, at = data[at:at + length], at + length
-        fields.setdefault(number, []).append(value)
-    return fields
+        yield number, value
+
+
+def message(data):
+    """{field number: [value, …]} of a message."""
+    found = {}
+    for number, value in fields(data):
+        found.setdefault(number, []).append(value)
+    return found
 
 
 def text(values, default=""):
@@ -47,16 +57,31 @@ def text(values, default=""):
 
 def integers(values):
     """The whole numbers of a repeated field, one by one or packed into bytes."""
-    found = []
-    for value in values:
-        if isinstance(value, int):
-            found.append(value)
-        else:
-            at = 0
-            while at < len(value):
-                number, at = varint(value, at)
-                found.append(number - ((number >> 63) << 64))
-    return found
+    return whole_numbers(values).tolist()
+
+
+def whole_numbers(values):
+    """The same as an array (n,) of int64. A large tensor's numbers may be packed so: half precision in ONNX's int32_data."""
+    if not values:
+        return np.empty(0, np.int64)
+    return np.concatenate([np.array([value], np.int64) if isinstance(value, int) else packed(value) for value in values])
+
+
+def packed(data):
+    """The array (n,) int64 of varints, one after the other."""
+    data = np.frombuffer(data, np.uint8)
+    last = data < 128
+    if len(data) and not last[-1]:
+        raise ValueError("no number at the end of packed numbers")
+    ends = np.flatnonzero(last)
+    lengths = np.diff(ends, prepend=-1)
+    if lengths.max(initial=0) > 10:
+        raise ValueError("a packed number of more than ten bytes")
+    found = np.zeros(len(ends), np.uint64)
+    for i in range(lengths.max(initial=0)):                 # byte i of all that have one
+        own = np.flatnonzero(lengths > i)
+        found[own] |= (data[ends[own] - lengths[own] + 1 + i].astype(np.uint64) & np.uint64(127)) << np.uint64(7 * i)
+    return found.view(np.int64)
 
 
 def numbers(values, dtype):

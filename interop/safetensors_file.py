@@ -1,7 +1,7 @@
 """Safetensors: a table in JSON, then the numbers. Twenty lines to read and ten to write, so that neither needs a package;
 the tests hold both to the package's own.
 
-torchvision's alexnet is read from one, and `evaluate.py export RUN model.safetensors` writes one: tensors as PyTorch lays
+torchvision's alexnet is read from one, with any prefix before its names, and `evaluate.py export RUN model.safetensors` writes one: tensors as PyTorch lays
 them, conv1.weight (K, C/G, R, S) and so on, mean (size, size, C), and in the metadata, under "alexnet", how to use them.
 """
 
@@ -11,17 +11,19 @@ import os
 
 import numpy as np
 
+from interop import dtypes, statedict
 from interop.layout import channels_first, channels_last
-from interop.pth import renamed
 from interop.published import TORCHVISION, make
 from nn.checkpoint import write_atomically
 from results.trained import rebuild
 
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
+FORMAT = "safetensors"
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": dtypes.BFLOAT16, "I64": "<i8", "I32": "<i4", "I16": "<i2",
+          "I8": "i1", "U8": "u1", "BOOL": "?"}
 
 
 def read(path):
-    """({name: array}, metadata). Arrays are views of the file. Raises ValueError, or whatever damaged bytes raise."""
+    """({name: array}, metadata). Arrays are views of the file, except those of bfloat16. Raises ValueError, or whatever damaged bytes raise."""
     length = os.path.getsize(path)
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -33,11 +35,11 @@ def read(path):
     for name, entry in table.items():
         if entry["dtype"] not in DTYPES:
             raise ValueError(f"{name} is of {entry['dtype']}, expected one of {', '.join(DTYPES)}")
-        dtype, shape, (start, stop) = np.dtype(DTYPES[entry["dtype"]]), entry["shape"], entry["data_offsets"]
+        dtype, shape, (start, stop) = DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
         if not (all(isinstance(n, int) and n >= 0 for n in shape) and 0 <= start <= stop <= len(data)
-                and stop - start == math.prod(shape) * dtype.itemsize):
+                and stop - start == math.prod(shape) * dtypes.itemsize(dtype)):
             raise ValueError(f"{name} of shape {shape} is not at bytes {start} to {stop} of {len(data)}")
-        tensors[name] = np.frombuffer(data[start:stop], dtype).reshape(shape)
+        tensors[name] = dtypes.array(data[start:stop], dtype).reshape(shape)
     return tensors, metadata
 
 
@@ -62,7 +64,7 @@ def load(path, threads=None, devices=None):
     """The Trained in a file of `export`'s, or torchvision's. Raises CheckpointError, or ValueError for damage."""
     tensors, metadata = read(path)
     if "alexnet" not in metadata:
-        return make(path, TORCHVISION, renamed(tensors), threads, devices)
+        return make(path, TORCHVISION, statedict.weights(path, tensors, np.ndarray), threads, devices)
     mean = tensors.pop("mean")
     return rebuild(path, json.loads(metadata["alexnet"]), tensors, mean, threads, devices, channels_last)
 

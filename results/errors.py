@@ -80,7 +80,7 @@ def errors(options, out):
     """evaluate.py errors: print the table and the worst classes, write results.json and confusions.png to `out`."""
     members, total, first = [], {}, None
     for path in options.weights:
-        net = load(path, options.threads, options.device)
+        net = load(path, options.threads, options.device, options.classes, options.mean)
         pictures, split = images_for(net, options.data, options.split)
         labels = matching(net, pictures)[split.labels]
         if first is None:

@@ -9,9 +9,11 @@ import numpy as np
 
 import data
 from alexnet import MODELS, AlexNet
-from interop import READERS
+from interop.formats import recognise
+from interop.mean import mean_for
 from nn import CheckpointError, DeviceError, Network, load_checkpoint
 from nn.checkpoint import in_short
+from results.names import names_for
 from results.photos import photograph
 from training.errors import expect
 
@@ -91,26 +93,35 @@ def title(name):
     return data.class_names([name])[0]
 
 
-def load(path, threads=None, devices=None):
-    """The Trained in a run's folder or in a weight file of any format in interop/, told by the ending of its name.
+def load(path, threads=None, devices=None, classes=None, mean=None):
+    """The Trained in a run's folder or in a weight file of any format in interop/, told by its contents.
 
-    threads, devices: as in AlexNet. Raises CheckpointError: the file is missing or damaged, or what in it does not fit.
+    classes: the names of its classes, a list or a file of them (names.py); None: those that the file tells, ImageNet's for
+    1000 outputs, else "0", "1" …
+    mean: a file of Caffe's with the mean image to subtract (interop/mean.py); None: the net's own.
+    threads, devices: as in AlexNet. Raises CheckpointError: the file is missing or damaged, or what in it does not fit;
+    UserError: the same of `classes` and `mean`.
     """
-    path = Path(path)
-    if path.is_dir() or path.suffix == ".npz":
+    net = from_file(Path(path), threads, devices)
+    if classes is not None:
+        net = net._replace(classes=names_for(net, classes))
+    if mean is not None:
+        net = net._replace(mean=mean_for(net, mean))
+    return net
+
+
+def from_file(path, threads, devices):
+    """The Trained of `load`, as its file describes it."""
+    kind = "npz" if path.is_dir() else recognise(path)
+    if kind == "npz":
         return read(path, threads, devices)
-    if path.suffix not in READERS:
-        found = f"{path} is of another kind" if path.exists() else f"found no {path}"
-        raise CheckpointError(f"{found}: expected a run's folder or a file ending in .npz, {', '.join(READERS)}")
-    reader = import_module(f"interop.{READERS[path.suffix]}")
+    reader = import_module(f"interop.{kind}")
     try:
         return reader.load(path, threads, devices)
     except (CheckpointError, DeviceError):
         raise
-    except FileNotFoundError:
-        raise CheckpointError(f"found no file {path}: name one that is there") from None
     except Exception as error:                              # damaged bytes can raise anything
-        raise CheckpointError(f"{path} cannot be read ({in_short(error)}): expected a whole {path.suffix} file of an "
+        raise CheckpointError(f"{path} cannot be read ({in_short(error)}): expected a whole file of {reader.FORMAT} with an "
                               "AlexNet, fetch it again") from error
 
 

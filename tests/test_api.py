@@ -75,7 +75,7 @@ def test_what_is_no_photograph_raises(here, tmp_path):
         net.classify(PHOTO, views=5)
     with pytest.raises(UserError, match="top must be at least 1, got 0"):
         net.classify(PHOTO, top=0)
-    with pytest.raises(CheckpointError, match="found no runs/nowhere: expected a run's folder or a file ending in"):
+    with pytest.raises(CheckpointError, match="found no runs/nowhere: expected a run's folder or a file of weights"):
         load("runs/nowhere")
 
 

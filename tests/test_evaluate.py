@@ -322,7 +322,7 @@ def test_export_asks_for_the_package(here, capsys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["runs/nowhere"], "expected a run's folder or a file ending in"), (["runs/nowhere.npz"], "found no checkpoint"),
+    (["runs/nowhere"], "expected a run's folder or a file of weights"), (["runs/nowhere.npz"], "found no runs/nowhere.npz"),
     (["three.npz"], "is not a whole checkpoint"), (["runs/seed0", "--data", "nothing"], "nothing: no such file or folder"),
     (["runs/seed0", "--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
     (["runs/seed0", "--batch-size", "0"], "--batch-size must be at least 1"),

@@ -36,9 +36,9 @@ def whole_files(folder):
     from nn import save_checkpoint
     from results.trained import rebuild
     options = dict(kernels=[4, 4, 4, 4, 4], neurons=8)
-    network = MODELS["small"](3, (24, 24, 1), **options)
+    network = MODELS["small"](3, (24, 24, 3), **options)
     net = rebuild("small", dict(model="small", options=options, classes=["a", "b", "c"], side=24, scale=0.01, source=None,
-                                seed=0), network.weights(), np.full((28, 28, 1), 100, np.float32))
+                                seed=0), network.weights(), np.full((28, 28, 3), 100, np.float32))
     save_checkpoint(folder / "own.npz", dict(epoch=1, use=net.facts()), weights=network.weights(), use={"mean": net.mean})
     export(net, folder / "own.safetensors")
     names = ["own.npz", "own.safetensors"]
@@ -51,7 +51,40 @@ def whole_files(folder):
     files = {name: (folder / name).read_bytes() for name in names}
     files |= {name: (ROOT / "tests" / "files" / name).read_bytes() for name in ("tiny.pth", "tiny-old.pth")}
     files["tiny.npy"], files["tiny.caffemodel"] = npy(), caffemodel()
+    files["wrapped.pth"], files["wrapped.tar"] = wrapped(files["tiny.pth"]), files["tiny-old.pth"]
+    files["outside.onnx"], files["mean.binaryproto"] = outside(folder), binaryproto()
+    files["names.txt"] = "\n".join(f"class {i}" for i in range(3)).encode()
     return files
+
+
+def wrapped(data):
+    """tiny.pth with its state dict in a checkpoint, and under names of torchvision's alexnet with a prefix."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in members if name.endswith("data.pkl"))
+    state = members[name][2:-1].replace(b"X\5\0\0\0whole", b"X\x18\0\0\0module.features.0.weight").replace(
+        b"X\6\0\0\0turned", b"X\x1a\0\0\0module.classifier.6.weight")
+    args = b"cargparse\nNamespace\n)\x81}X\2\0\0\0lrG?\xb9\x99\x99\x99\x99\x99\x9asb"
+    members[name] = b"\x80\2}(X\5\0\0\0epochK\3X\4\0\0\0args" + args + b"X\x0a\0\0\0state_dict" + state + b"u."
+    return zipped(members)
+
+
+def outside(folder):
+    """An ONNX file of one layer whose numbers are in another file."""
+    (folder / "outside.data").write_bytes(np.ones(4 * 3 * 11 * 11, "<f4").tobytes())
+    external = b"".join(field(13, field(1, key) + field(2, value)) for key, value in (
+        (b"location", b"outside.data"), (b"offset", b"0"), (b"length", b"5808")))
+    weight = field(1, b"\4\3\x0b\x0b") + field(2, 1) + field(8, b"w") + external + field(14, 1)
+    half = field(1, b"\4") + field(2, 10) + field(5, b"\x80\x78" * 4) + field(8, b"b")
+    conv = field(1, b"x") + field(1, b"w") + field(1, b"b") + field(2, b"y") + field(4, b"Conv") + field(
+        5, field(1, b"strides") + field(8, b"\4\4"))
+    drop = field(1, b"y") + field(2, b"z") + field(4, b"Dropout")
+    return field(1, 8) + field(7, field(1, conv) + field(1, drop) + field(5, weight) + field(5, half) + field(11, field(1, b"x")))
+
+
+def binaryproto():
+    """A mean image for the small net."""
+    return field(1, 1) + field(2, 3) + field(3, 28) + field(4, 28) + field(5, np.full(3 * 28 * 28, 100, "<f4").tobytes())
 
 
 def npy():
@@ -255,9 +288,11 @@ def attempt(path):
     """In the child: LOADED if the file loads and is right, REFUSED if it is refused in a sentence, else what is wrong."""
     from nn import CheckpointError
     from results import load
+    from training.errors import UserError
+    beside = {".binaryproto": "mean", ".txt": "classes"}.get(path.suffix)
     try:
-        net = load(path)
-    except CheckpointError as error:
+        net = load(path.parent / "own.npz", **{beside: path}) if beside else load(path)
+    except (CheckpointError, UserError) as error:
         text = str(error)
         return REFUSED if str(path) in text and "\n" not in text and 20 < len(text) < 1200 else f"no sentence: {text}"
     with np.errstate(all="ignore"):                         # a bit of a weight may have made it 1e38
@@ -273,7 +308,8 @@ def main(first, count):
         for name, data in files.items():
             path = Path(folder, name)
             path.write_bytes(data)
-        assert attempt(Path(folder, "own.npz")) == attempt(Path(folder, "own.safetensors")) == LOADED
+        for name in ("own.npz", "own.safetensors", "mean.binaryproto", "names.txt"):
+            assert attempt(Path(folder, name)) == LOADED, name
         for number in range(first, first + count):
             name, data, how = spoiled(number, files)
             path = Path(folder, f"case{number}-{name}")
