@@ -1,11 +1,11 @@
-"""Caffe's .caffemodel: bvlc_alexnet, also fine-tuned to other classes under other names."""
+"""Caffe's .caffemodel: bvlc_alexnet and CaffeNet, also fine-tuned to other classes under other names."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from interop.blobs import blob
 from interop.protobuf import message, text
-from interop.published import BVLC, make
+from interop.published import BVLC, CAFFENET, make
 from nn import CheckpointError
 
 FORMAT = "Caffe"
@@ -43,12 +43,9 @@ def pools_first(layers):
 
 
 def load(path, threads=None, devices=None):
-    """The Trained in a .caffemodel of bvlc_alexnet, or of a net fine-tuned from it, whose last layer usually has another
-    name. Raises CheckpointError for another net, ValueError for damage."""
+    """The Trained in a .caffemodel of bvlc_alexnet or CaffeNet, or of a net fine-tuned from one, whose last layer usually has
+    another name. The two have the same weights; the order of their layers tells them apart. Raises CheckpointError for another net, ValueError for damage."""
     layers = read(path)
-    if pools_first(layers):         # CAFFENET in published.py takes its place here, once AlexNet has first_stages
-        raise CheckpointError(f"{path} is CaffeNet, which pools before it normalises: expected bvlc_alexnet, whose "
-                              "weights have the same shapes; use that")
     own = [layer for layer in layers if layer.blobs]
     if len(own) != len(NAMES):
         found = ", ".join(f"{layer.name:.40}" for layer in own[:12]) or "none"
@@ -60,4 +57,4 @@ def load(path, threads=None, devices=None):
             while array.ndim > (1 if key == "bias" else 2 if name.startswith("fc") else 4) and array.shape[0] == 1:
                 array = array[0]
             tensors[f"{name}.{key}"] = array
-    return make(path, BVLC, tensors, threads, devices)
+    return make(path, CAFFENET if pools_first(layers) else BVLC, tensors, threads, devices)

@@ -36,8 +36,7 @@ BVLC = Published(dict(towers=1, lrn_alpha=1e-4 / 5, lrn_k=1.0, lrn_across=True, 
 BVLC_ONNX = BVLC._replace(options=BVLC.options | dict(pool_ceil=("pool5",)), side=224,
                           name="the ONNX Model Zoo's bvlc_alexnet")
 
-# Caffe's bvlc_reference_caffenet: the same layers, pooled before they are normalised. Not used yet: AlexNet has no argument
-# first_stages, and caffe.py refuses the net.
+# Caffe's bvlc_reference_caffenet: the same layers, pooled before they are normalised.
 CAFFENET = BVLC._replace(options=BVLC.options | dict(first_stages="conv relu pool norm"), name="bvlc_reference_caffenet")
 
 # torchvision's alexnet (56.5/79.1 %) is that of "One weird trick for parallelizing convolutional neural networks"

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info
 
 import data
 import train
+from data import DataError
 from nn import CheckpointError, load_checkpoint
 from results import load
 from results.errors import rates
@@ -67,8 +68,8 @@ def test_a_photograph_is_classified(here):
 def test_what_is_no_photograph_raises(here, tmp_path):
     net = load("runs/run")
     (tmp_path / "text.png").write_text("no image")
-    Image.fromarray(np.zeros((9, 9), np.uint16)).save(tmp_path / "deep.png")
-    for name, kind in ("nowhere.png", FileNotFoundError), ("text.png", UnidentifiedImageError), ("deep.png", UserError):
+    Image.fromarray(np.zeros((9, 9), np.float32)).save(tmp_path / "deep.tif")
+    for name, kind in ("nowhere.png", FileNotFoundError), ("text.png", UnidentifiedImageError), ("deep.tif", DataError):
         with pytest.raises(kind):
             net.classify(tmp_path / name)
     with pytest.raises(ValueError, match="views must be 1 or 10, got 5"):

@@ -16,13 +16,13 @@ from test_interop import small
 import data
 import evaluate
 import train
+from data import DataError
 from nn import save_checkpoint, top_errors
 from results import figures
 from results.errors import by_class, images_for, ranks, rates, taken_for
 from results.neighbours import nearest
 from results.photos import photograph
 from results.trained import read
-from training.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -231,15 +231,15 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path):
 
 
 def test_images_that_are_too_much(tmp_path):
-    """Hundreds of megapixels are refused before they are decoded; so are 16 bits a channel."""
+    """Hundreds of megapixels are refused before they are decoded; so are numbers of 32 bits."""
     net = small()
     large = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(large, "PNG")
     with pytest.raises(Exception, match="pixels"):
         photograph(io.BytesIO(large.getvalue()), net)
-    Image.fromarray(np.zeros((9, 9), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(UserError, match="16 pixels, expected 8 bits a channel"):
-        photograph(tmp_path / "deep.png", net)
+    Image.fromarray(np.zeros((9, 9), np.float32)).save(tmp_path / "deep.tif")
+    with pytest.raises(DataError, match="F pixels, expected 8 or 16 bits a channel"):
+        photograph(tmp_path / "deep.tif", net)
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------

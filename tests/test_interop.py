@@ -271,11 +271,15 @@ def test_a_fine_tuned_caffemodel(bvlc_weights, tmp_path):
 
 def test_caffenet_is_not_taken_for_alexnet(bvlc_weights, tmp_path):
     """The same names and shapes, but pooled before it is normalised."""
-    path = tmp_path / "bvlc_reference_caffenet.caffemodel"
-    few = {name: array[:, :1] if array.ndim > 1 else array for name, array in bvlc_weights.items() if name < "fc"}
-    path.write_bytes(caffemodel(few, swapped=True))
-    with pytest.raises(CheckpointError, match="CaffeNet, which pools before it normalises"):
-        load(path)
+    predictions = []
+    for swapped in False, True:
+        path = tmp_path / "some.caffemodel"
+        path.write_bytes(caffemodel(bvlc_weights, swapped=swapped))
+        net = load(path)
+        order = [name for name in net.network.towers[0] if name in ("norm1", "pool1", "norm2", "pool2")]
+        assert order == (["pool1", "norm1", "pool2", "norm2"] if swapped else ["norm1", "pool1", "norm2", "pool2"])
+        predictions.append(net.predict(np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)))
+    assert not np.array_equal(*predictions)
 
 
 def test_what_does_not_fit_is_named(light, tmp_path):

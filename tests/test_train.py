@@ -1,8 +1,10 @@
 """train.py as a user runs it: its files, resuming, its errors."""
 
+import argparse
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,12 +16,13 @@ import pytest
 from PIL import Image
 
 import data
+import evaluate
 import train
 from alexnet import AlexNet, summary
-from nn import load_checkpoint
+from nn import load_checkpoint, save_checkpoint
 from results import load
 from training.errors import UserError
-from training.options import ALTERNATIVES, given, read_options
+from training.options import ALTERNATIVES, given, make_parser, read_options
 from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,7 +257,7 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--recipe", "vgg"], "--recipe must be one of paper, 2012, caffe, got vgg"),
     (["--recipe", "2012", "--model", "figure1"], "--recipe 2012 is of alexnet, found --model figure1: leave out one"),
     (["--images-per-crop", "0"], "--images-per-crop must be at least 1, got 0"),
-    (["--view", "33"], "views of 33 x 33 pixels from images of 32 x 32: expected a side from 1 to 32"),
+    (["--view", "33"], "--view must be at most the images' side, 32, got 33"),
     (["--first-stages", "conv pool"], "first_stages must be conv and then relu, norm and pool in some order"),
     (["--pool", "5"], "pool must be one of 2, 3"),
     (["--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
@@ -328,3 +331,131 @@ def test_every_option_is_explained(folder):
                    "--rate-inside", "--dropout-before", "--images-per-crop", "--spatial-norm", "--freeze", "--freeze-from"):
         assert option in out
     assert out.count("§") > 20
+
+
+# Fine-tuning -------------------------------------------------------------------------------------------------------------
+
+def test_fine_tuning_keeps_what_fits_and_draws_the_rest(folder):
+    """Other classes: a new last layer. The same classes: all of it. The options of the net and the mean are those of the
+    weights. It goes on without the file that it started from."""
+    assert run(*QUICK, "--lrn-k", "1.5", "--dropout", "0.1", "--scale", "0.02", "--out", "before")[0] == 0
+    rng = np.random.default_rng(1)
+    np.savez("three.npz", x_train=rng.integers(0, 256, (96, 28, 28), np.uint8), y_train=np.arange(96) % 3,
+             x_test=rng.integers(0, 256, (9, 28, 28), np.uint8), y_test=np.arange(9) % 3)
+    before = state("runs/before/best.npz")[1]
+    fine = ["--weights", "runs/before", "--lr", "0.001", "--batch-size", "16", "--threads", "1", "--epochs", "2"]
+    status, out, err = run("--data", "three.npz", *fine, "--freeze", "conv1", "conv2", "--out", "fine")
+    assert status == 0 and ("from runs/before: conv1, conv2, conv3, conv4, conv5, fc6, fc7; drawn anew: fc8 (2 classes there, 3 "
+                            "here)") in out, err
+    after = state("runs/fine/best.npz")[1]
+    for name, array in before.items():
+        same = name == ("use", "mean") or name[1].split(".")[0] in ("conv1", "conv2")
+        assert (after[name] == array) is same, name
+    config = json.loads(Path("runs/fine/config.json").read_text())
+    assert [config["options"][name] for name in ("lrn_k", "dropout", "scale", "mean", "size", "view")] == [
+        1.5, 0.1, pytest.approx(0.02), "weights", 28, 24]
+    os.rename("runs/before", "runs/elsewhere")
+    assert run("--resume", "runs/fine", "--epochs", "3")[0] == 0
+    status, out, err = run("--data", "two.npz", "--weights", "runs/elsewhere", "--lr", "1e-30", *fine[4:], "--out", "same")
+    assert status == 0 and "conv5, fc6, fc7, fc8\n" in out and "anew" not in out
+    assert state("runs/same/best.npz")[1] == before
+
+
+def test_fine_tuning_killed_at_once_starts_from_the_weights_again(folder):
+    assert run(*QUICK, "--out", "before")[0] == 0
+    fine = ["--data", "two.npz", "--weights", "runs/before", "--epochs", "2", "--batch-size", "16", "--threads", "1", "--lr", "0.001"]
+    process = start(*fine, "--out", "early")
+    while not Path("runs/early/checkpoint.npz").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    os.rename("runs/before", "runs/moved")
+    assert run("--resume", "runs/early")[0] == 0
+    os.rename("runs/moved", "runs/before")
+    assert run(*fine, "--out", "straight")[0] == 0
+    assert state("runs/early/checkpoint.npz")[1] == state("runs/straight/checkpoint.npz")[1]
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["--weights", "nowhere"], "nowhere"), (["--mean", "weights"], "--mean weights needs --weights FILE"),
+    (["--weights", "runs/before", "--size", "40"], "--mean weights is of 28 pixels a side, found images of 40: use --size 28"),
+    (["--weights", "runs/before", "--freeze", "conv9"], "--freeze expects layers of conv1, conv2"),
+    (["--weights", "runs/before", "--model", "figure1"], "no layer of runs/before fits|has no --towers|--model figure1 has no")])
+def test_fine_tuning_that_cannot_be(folder, arguments, sentence):
+    assert run(*QUICK[:-4], "--epochs", "1", "--out", "before")[0] == 0
+    status, out, err = run(*QUICK, *arguments)
+    assert status == 1 and re.search(sentence, err) and err.count("\n") == 1, err
+
+
+def test_data_is_told_by_its_content(folder):
+    """It may move; other images, labels or names of classes are found."""
+    assert run(*QUICK, "--out", "kept")[0] == 0
+    os.rename("two.npz", "moved.npz")
+    status, _, err = run("--resume", "runs/kept", "--epochs", "4", "--data", "moved.npz")
+    assert status == 0, err
+    with np.load("moved.npz") as file:
+        arrays = dict(file)
+    for change in dict(x_train=255 - arrays["x_train"]), dict(classes=np.array(["a", "b"])), dict(y_train=1 - arrays["y_train"]):
+        np.savez("moved.npz", **arrays | change)
+        status, _, err = run("--resume", "runs/kept", "--epochs", "5")
+        assert status == 1 and "the data is not what this run began with: " in err and "name it with --data" in err, (change, err)
+
+
+def test_a_run_of_the_first_edition_goes_on(folder):
+    """Its checkpoint names the data, the images and the number of classes."""
+    assert run(*QUICK, "--out", "old")[0] == 0
+    facts, groups = load_checkpoint("runs/old/checkpoint.npz")
+    facts["identity"] = {key: facts["identity"][key] for key in ("data", "images", "classes")} | dict(data="elsewhere.npz")
+    save_checkpoint("runs/old/checkpoint.npz", facts, **groups)
+    assert run("--resume", "runs/old", "--epochs", "4")[0] == 0
+
+
+# Messages ----------------------------------------------------------------------------------------------------------------
+
+WRONG = ["-1", "nan", "x", "", "1e99", "99999999999999999999"]
+
+
+def values_of(parser):
+    """Every option of a parser that takes a value, and its positional arguments."""
+    return [action.option_strings[-1] if action.option_strings else None for action in parser._actions
+            if action.nargs != 0 and not isinstance(action, argparse._SubParsersAction) and action.dest != "help"]
+
+
+def programs():
+    """(program, the arguments before an option, an option or None for a positional argument)."""
+    for name in values_of(make_parser()):
+        yield train, ["--data", "tiny.npz", "--epochs", "1", "--threads", "1"], name
+    for command, parser in evaluate.make_parser()[1].items():
+        for name in values_of(parser):
+            needs = {"export": ["runs/tiny", "a.onnx"], "errors": ["runs/tiny"], "curves": ["runs/tiny"], "activations": ["photo.png"]}
+            yield evaluate, [command, *([] if name is None else needs.get(command, []))], name
+    for command, parser in data.make_parser()._subparsers._group_actions[0].choices.items():
+        for name in values_of(parser) if command != "download" else ["--from"]:
+            needs = {"prepare": ["folder", "out"], "check": ["folder"], "show": ["tiny.npz"], "download": ["cifar10"]}
+            yield data, [command, *([] if name is None else needs[command])], name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program, before, name", [pytest.param(*case, id=" ".join([case[0].__name__, *case[1][:1], str(case[2])]))
+                                                   for case in programs()])
+def test_no_wrong_value_ends_in_a_traceback(program, before, name, tmp_path, monkeypatch, capfd):
+    """One sentence, or a run: never an exception that passes through. (Of nets that need a GPU or gigabytes: a sentence.)"""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("tiny.npz", x_train=rng.integers(0, 256, (40, 28, 28), np.uint8), y_train=np.arange(40) % 2,
+             x_test=rng.integers(0, 256, (8, 28, 28), np.uint8), y_test=np.arange(8) % 2)
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save("photo.png")
+    Path("folder").mkdir()
+    if program is evaluate:
+        assert train.main(["--data", "tiny.npz", "--epochs", "1", "--threads", "1", "--out", "tiny"]) == 0
+    for value in WRONG:
+        capfd.readouterr()
+        try:
+            status = program.main([*before, value] if name is None else [*before, f"{name}={value}"])
+        except SystemExit as error:
+            status = error.code
+        out, err = capfd.readouterr()
+        said = err + (status if isinstance(status, str) else "")
+        assert "Traceback" not in said and (status in (0, None) or said.strip()), (value, said)
+        assert "line " not in said.split(":")[0] and "Errno" not in said, (value, said)
