@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from interop.blobs import blob
+from interop.formats import printable
 from interop.protobuf import message, text
 from interop.published import BVLC, CAFFENET, make
 from nn import CheckpointError
@@ -48,7 +49,7 @@ def load(path, threads=None, devices=None):
     layers = read(path)
     own = [layer for layer in layers if layer.blobs]
     if len(own) != len(NAMES):
-        found = ", ".join(f"{layer.name:.40}" for layer in own[:12]) or "none"
+        found = ", ".join(printable(layer.name, 40) for layer in own[:12]) or "none"
         raise CheckpointError(f"{path} is not an AlexNet: found the layers with weights {found}, expected five convolutions and "
                               "three InnerProducts; use another file")
     tensors = {}

@@ -28,6 +28,11 @@ BEGINNINGS = {
 AGAIN = "fetch it again"
 
 
+def printable(name, length=60):
+    """A name or value from a file as it may stand in a sentence: short, on one line, without control characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(name).split())[:length])
+
+
 def refusal(path, what, remedy):
     return CheckpointError(f"{path} is {what}, not weights of a known format: {remedy}")
 
@@ -41,6 +46,8 @@ def recognise(path):
             head = file.read(HEAD)
     except FileNotFoundError:
         raise CheckpointError(f"found no {path}: expected a run's folder or a file of weights, name one that is there") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}): name a file that can be") from None
     if not head:
         raise refusal(path, "an empty file", AGAIN)
     for beginning, (what, remedy) in BEGINNINGS.items():

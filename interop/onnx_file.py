@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from interop import dtypes
+from interop.formats import printable
 from interop.protobuf import integers, message, numbers, text, whole_numbers
 from nn import CheckpointError
 
@@ -67,7 +68,7 @@ def entries(values):
 def node(path, fields):
     operator, domain = text(fields.get(NODE_OPERATOR)), text(fields.get(NODE_DOMAIN))
     inputs, outputs = ([text([name]) for name in fields.get(key, [])] for key in (NODE_INPUT, NODE_OUTPUT))
-    return Node(operator if domain in ("", "ai.onnx") else f"{domain}.{operator}", attributes(path, fields), inputs, outputs)
+    return Node(printable(operator if domain in ("", "ai.onnx") else f"{domain}.{operator}"), attributes(path, fields), inputs, outputs)
 
 
 def shape(data):
@@ -135,11 +136,11 @@ def beside(path, place, size):
     parts = re.split(r"[/\\]", location)
     inside = parts[0] and ".." not in parts and ":" not in location and "\0" not in location
     if not (inside and (folder / location).resolve().is_relative_to(folder.resolve())):
-        raise CheckpointError(f"{path} has its numbers in {location!r:.80}, which is not in its own folder and is not opened: "
+        raise CheckpointError(f"{path} has its numbers in {printable(location)!r}, which is not in its own folder and is not opened: "
                               "put that file beside it and name it so, or save the model in one file")
     file = folder / location
     if not file.is_file():
-        raise CheckpointError(f"{path} has its numbers in a second file, {location:.80}, which is not beside it: fetch that too")
+        raise CheckpointError(f"{path} has its numbers in a second file, {printable(location)}, which is not beside it: fetch that too")
     offset, length = (int(place.get(key, default)) for key, default in (("offset", 0), ("length", size)))
     if offset < 0 or length != size or size > file.stat().st_size - offset:
         raise ValueError(f"a tensor of {size} bytes at bytes {offset} to {offset + length} of {location:.80}, which has "

@@ -2,7 +2,7 @@
 
 Left out, because they do not change a prediction: Identity, Dropout, Cast between types of floating-point numbers, average
 pooling of 1×1 pixels (PyTorch's adaptive pooling), a second Flatten. Computed: Constant, ConstantOfShape, and Transpose of a
-constant. Made one: Reshape and Flatten; MatMul or Gemm, with its matrix on either side, and the Add after it.
+constant. Made one: Reshape and Flatten; MatMul or Gemm, its matrix transposed or not, and the Add after it.
 """
 
 import math

@@ -9,6 +9,7 @@ import json
 import numpy as np
 
 from alexnet import AlexNet
+from interop.formats import printable
 from interop.layout import channels_first, channels_last, there
 from interop.onnx_file import read
 from interop.onnx_graph import Chain, Step
@@ -124,7 +125,7 @@ def differs(step, made, name, shape):
         a, b = wanted.get(key), given.get(key)
         if not (a == b or isinstance(a, float) and isinstance(b, float) and np.isclose(a, b, rtol=1e-6, atol=0)):
             a, b = (f"{value:.6g}" if isinstance(value, float) else value for value in (a, b))
-            return f"found {key} {b!s:.80} at {name}, expected {a}"
+            return f"found {printable(key)} {printable(b)} at {name}, expected {a}"
     return None
 
 

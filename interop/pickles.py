@@ -7,13 +7,15 @@ file announces.
 
 import pickle
 
+from interop.formats import printable
+
 
 class Refused(ValueError):
     """A pickle refers to something outside the table; `name` is what."""
 
     def __init__(self, name):
-        super().__init__(f"its pickle refers to {name}, which a table of weights does not need; it is not run")
-        self.name = name
+        self.name = printable(name)
+        super().__init__(f"its pickle refers to {self.name}, which a table of weights does not need; it is not run")
 
 
 class Ignored:

@@ -6,6 +6,7 @@
 
 import re
 
+from interop.formats import printable
 from nn import CheckpointError
 
 # torchvision's names, and this program's own, which `evaluate.py export` writes.
@@ -23,7 +24,7 @@ def weights(path, state, kind):
     missing. Raises CheckpointError if no tensor has a name of these layers."""
     found = [group for table in dictionaries(state) for group in groups(table, kind)]
     if not found:
-        names = [f"{name!s:.60}" for table in dictionaries(state) for name, value in table.items() if isinstance(value, kind)]
+        names = [printable(name) for table in dictionaries(state) for name, value in table.items() if isinstance(value, kind)]
         some = f"tensors {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "no table of tensors"
         raise CheckpointError(f"{path} holds no AlexNet with torchvision's names: found {some}, expected features.0.weight "
                               "to classifier.6.bias, with any prefix; use another file")

@@ -219,6 +219,20 @@ def test_without_photographs_some_of_the_test_images(here, capsys, tmp_path):
     assert all(line.split(": ")[1] in ("ant", "bee", "cat") for line in names)
 
 
+def test_names_of_classes_from_a_file(here, capsys, tmp_path):
+    """For a prediction, and for the error rates, where the data's classes are found by name."""
+    names = tmp_path / "names.txt"
+    names.write_text("\ufeffcat\nbee\nant\n", encoding="utf-8")
+    status, out, _ = run(capsys, "classify", ROOT / "datasets/photos/coffee.jpg", "--weights", "runs/seed0", "--classes", names,
+                         "--views", "1", "--out", tmp_path)
+    _, own, _ = run(capsys, "classify", ROOT / "datasets/photos/coffee.jpg", "--weights", "runs/seed0", "--views", "1", "--out",
+                    tmp_path)
+    words = {"ant": "cat", "bee": "bee", "cat": "ant"}
+    assert status == 0 and [line.split()[-1] for line in out.splitlines()[1:4]] == [words[line.split()[-1]] for line in own.splitlines()[1:4]]
+    status, out, _ = run(capsys, "errors", "runs/seed0", "--classes", names, "--out", tmp_path)
+    assert status == 0 and json.loads((tmp_path / "results.json").read_text())["classes"] == 3
+
+
 def test_a_photograph_is_turned_as_its_exif_says(tmp_path):
     net = small()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
@@ -329,6 +343,10 @@ def test_export_asks_for_the_package(here, capsys, tmp_path, monkeypatch):
     (["runs/seed0", "--threads", "0"], "threads must be"),
     (["runs/seed0", "runs/seed1", "--split", "validation"], "other seed|other images"),
     (["classify", ".", "--weights", "runs/seed0"], "has no images"),
+    (["classify", "--weights", "runs/seed0", "--classes", "runs/seed0/config.json"], "config.json is not a JSON list of names"),
+    (["classify", "--weights", "runs/seed0", "--classes", "nowhere.txt"], "nowhere.txt cannot be read"),
+    (["classify", "--weights", "runs/seed0", "--mean", "three.npz"], "three.npz is no mean image of Caffe's"),
+    (["classify", "--weights", "runs/seed0/log.csv"], "log.csv is a text, not weights"),
     (["classify", "--count", "0", "--weights", "runs/seed0"], "--count must be at least 1"),
     (["classify", "--top", "0", "x.jpg", "--weights", "runs/seed0"], "--top must be at least 1"),
     (["curves", "runs"], "found no whole log.csv in runs"), (["export", "runs/seed0", "net.h5"], "expected .onnx or"),

@@ -1048,6 +1048,19 @@ def test_a_file_of_another_kind_is_told(tmp_path, name, data, sentence):
     assert str(found.value).startswith(str(tmp_path / name)) and "\n" not in str(found.value)
 
 
+def test_names_from_a_file_stay_on_one_line(tmp_path):
+    """What a pickle refers to, what a tensor is called, what a node is called."""
+    hostile = b"\x8c\x05a\nb\x1b[\x8c\x05c\nd\n\n\x93"             # STACK_GLOBAL
+    with zipfile.ZipFile(tmp_path / "a", "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\4" + hostile + b".")
+    storages = {}
+    write_pth(tmp_path / "b", {"one\ntwo ü": Written(np.ones(3, np.float32), storages)}, storages)
+    for name in "ab":
+        with pytest.raises(CheckpointError) as found:
+            load(tmp_path / name)
+        assert str(found.value).isprintable()
+
+
 def test_a_whole_module_is_refused_with_a_next_step(tmp_path):
     module = Called(Global("mynets AlexNet"), (Called(Global("torch.nn.modules.conv Conv2d"), ()),))
     write_pth(tmp_path / "module.pth", module, {})
