@@ -142,9 +142,9 @@ def random_views(images, index, side, mean, seed, epoch, scale=1.0, colour=None,
     images_per_crop     so many images in a row, of those in `index`, get the crop and mirror of the first of them. The
             paper draws for each image; the 2012 code for 32 together.
 
-    An image's view depends on (seed, epoch, its number) alone, or the number of the image that it shares with. Raises DataError if the side does not fit. The paper
-    counts 32 × 32 × 2 = 2048 views of an image, so a crop starts in one of the first 32 places each way (224 fits into
-    256 in a 33rd, which only the corners of the ten test views use).
+    An image's view depends on (seed, epoch, its number) alone, or on the number of the image whose crop it shares. Raises
+    DataError if the side does not fit. The paper counts 32 × 32 × 2 = 2048 views of an image, so a crop starts in one of
+    the first 32 places each way (224 fits into 256 in a 33rd, which only the corners of the ten test views use).
     """
     table = draws(len(images), *room(images, side), seed, epoch)
     places = table[np.asarray(index)[np.arange(len(index)) // images_per_crop * images_per_crop]]    # (n, 3)

@@ -127,7 +127,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{LAYERS}::test_gradients"),
     ("check: a missing gradient is accepted", "nn/check.py", "assert grads.keys() == layer.params.keys()",
      "assert grads.keys() <= layer.params.keys()", "tests/test_check.py"),
-    ("sgd: the momentum's sign", "nn/optim.py", "v[...] = momentum * v", "v[...] = -momentum * v",
+    ("sgd: the momentum's sign", "nn/optim.py", "v[...] = momentum * v - decay * lr", "v[...] = -momentum * v - decay * lr",
      f"{LEARNING}::test_the_update_rule_of_section_5"),
     ("sgd: decay taken from the velocity", "nn/optim.py", "decay * lr * w", "decay * lr * v",
      f"{LEARNING}::test_the_update_rule_of_section_5"),
