@@ -9,6 +9,11 @@ has an argument; the default is the paper's, except for `init`, whose descriptio
 notebooks/15_disputed_details.ipynb.)
 """
 
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("alexnet.py needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": run it with a newer one")
+
 import argparse
 from typing import NamedTuple
 

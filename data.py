@@ -20,10 +20,14 @@ Every draw follows from (seed, purpose, epoch) and the image's number, not from 
 can be made alone: a resumed run gets the images that it would have got, and the number of threads changes nothing.
 """
 
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("data.py needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": run it with a newer one")
+
 import argparse
 import math
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple

@@ -21,9 +21,13 @@ are those of an ensemble's members.
 From Python: results.load(RUN_OR_WEIGHTS).classify(PHOTO); see results/.
 """
 
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("evaluate.py needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": run it with a newer one")
+
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import data

@@ -14,8 +14,12 @@ bad_images.txt; with --weights, start.npz (what is used of them later). Ctrl-C f
 From Python: train.main(["--epochs", "2"]).
 """
 
-import signal
 import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("train.py needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": run it with a newer one")
+
+import signal
 import threading
 import time
 from contextlib import closing, contextmanager

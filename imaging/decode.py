@@ -2,7 +2,6 @@
 and the centre cut out."""
 
 import io
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,7 +11,6 @@ from imaging.common import DataError, require
 from imaging.items import read
 
 PIXELS = 100_000_000    # in one image; more is a decompression bomb, refused after reading its header
-warnings.filterwarnings("ignore", module=r"PIL\.")          # about metadata and sizes; sizes are checked below
 
 
 class Broken(ValueError):

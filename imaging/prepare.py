@@ -22,6 +22,7 @@ import os
 import shutil
 import signal
 import threading
+import warnings
 import zlib
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -129,6 +130,7 @@ def begin(shared_stop, shared_done):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
     threadpool_limits(1)
+    warnings.filterwarnings("ignore", module=r"PIL\.")      # about metadata and sizes; decode.py checks sizes
     Image.init()
 
 

@@ -1,5 +1,6 @@
 """The Python API: results.load, Trained.classify, train.main. A call does not change the importing program."""
 
+import ast
 import csv
 import io
 import os
@@ -147,3 +148,22 @@ def test_best_is_the_epoch_with_the_lowest_validation_error(here):
     assert errors[-1] > min(errors), "the test needs a run whose last epoch is not its best"
     facts, _ = load_checkpoint("runs/run/best.npz")
     assert errors[facts["epoch"] - 1] == min(errors)
+
+
+@pytest.mark.parametrize("program", ["train.py", "evaluate.py", "data.py", "alexnet.py"])
+def test_an_older_python_is_told(program):
+    """The file must be readable for it, and the check must stand before any other import."""
+    text = (ROOT / program).read_text(encoding="utf-8")
+    tree = ast.parse(text, feature_version=(3, 8))
+    first = [node for node in tree.body if not isinstance(node, ast.Expr)][:2]
+    assert first[0].names[0].name == "sys" and isinstance(first[1], ast.If)
+    code = f"import sys; sys.version_info = (3, 10); sys.version = '3.10.1 (main)'\n{ast.unparse(first[1])}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == f"{program} needs Python 3.11 or newer, this is 3.10.1: run it with a newer one\n"
+
+
+def test_importing_changes_no_filter_of_warnings():
+    """(NumPy and matplotlib add some of their own.)"""
+    code = "import warnings, train, evaluate, data; assert not any('PIL' in str(one[3]) for one in warnings.filters)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
