@@ -83,7 +83,8 @@ def load(source="fashion-mnist", size=None, channels=None, seed=0, holdout=0.1, 
               val validates. With val or test alone, that is the test set.
     lazy      for image files: decode them on each use, instead of all of them into memory now.
 
-    parts     those that are needed, of train, validation and test. The others can be missing, and are then empty.
+    parts     those that are needed, of train, validation and test. The others can be missing, and are then empty, and of
+              image files they are not read. (): all are read, and each can be empty.
 
     Prepared images are always read on use: `images` then behaves like an array, within the limits that
     imaging/images.py states.
@@ -165,7 +166,7 @@ def read_files(path, size, channels, lazy, seed, parts):
     source, passed = sources.find(path, seed=seed), Passed()
     both = {"val", "test"} <= source.splits.keys()
     needs = {"train": {"train"}, "validation": {"val"} if both else {"train"}, "test": {"test"} if both else {"val", "test"}}
-    needed = set().union(*(needs[part] for part in parts))
+    needed = set().union(*(needs[part] for part in parts or PARTS))
     listed = {split: list(items(passed)) for split, items in source.splits.items() if split in needed}
     for split, items in list(listed.items()):
         unknown = sorted({item.fault for item in items if item.label < 0 and not item.offset >= 0})
@@ -174,7 +175,7 @@ def read_files(path, size, channels, lazy, seed, parts):
         require(items or split == "test" and both, f"{path}: found no image in {split}; {sources.EXPECTED}")
         if not items:                                       # ImageNet's test set, which has no labels
             del listed[split]
-    require(listed, f"{path}: found no image for {' and '.join(parts) or 'training'}; {sources.EXPECTED}")
+    require(listed, f"{path}: found no image for {' and '.join(parts or PARTS)}; {sources.EXPECTED}")
     items = sum(listed.values(), [])
     labels = np.array([item.label for item in items])
     if lazy:

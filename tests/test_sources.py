@@ -347,6 +347,17 @@ def test_what_is_transparent_is_white(mode):
     assert (pixels[:, :3] == 255).all() and (pixels[:, 5:, 1] < 100).all()
 
 
+def test_show_of_a_folder(tmp_path, capsys):
+    """All of its splits, also where one is too small to hold some out."""
+    split(tmp_path / "train", count=3)
+    split(tmp_path / "val", count=2)
+    (tmp_path / "train" / "cat" / "x.heic").write_bytes(b"?")
+    data.main(["show", str(tmp_path), "--size", "8"])
+    out = capsys.readouterr().out
+    assert "train: 6 x 8 x 8 x 3\nvalidation: 0 x 8 x 8 x 3\ntest: 4 x 8 x 8 x 3\n" in out
+    assert "passed over: 1 .heic, train/cat/x.heic" in out
+
+
 def test_show_prints_before_it_draws(tmp_path, capsys):
     split(tmp_path / "source" / "train", count=10)
     split(tmp_path / "source" / "val", count=1)
