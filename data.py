@@ -233,10 +233,12 @@ def order(count, seed, epoch):
 
 
 def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augment=True, colour=None, cutout=0,
-            workers=2):
+            workers=2, share=(0, 1)):
     """Iterate over (images (n, side, side, C) float32, labels (n,) int64) through an epoch, from batch number `start`
     on: random views of the images, with noise of `colour` and an erased block of `cutout` pixels where given (see
     random_views), or, with augment=False, their central ones.
+
+    share: (r, P) for the r-th of P parts of every batch, which P processes share.
 
     `workers` threads make the batches ahead of their use (imaging/prefetch.py); 0: each batch is made when it is
     requested. close() ends them early.
@@ -252,6 +254,7 @@ def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augm
 
     def make(number):
         index = visited[number * batch_size:(number + 1) * batch_size]
+        index = index[len(index) * share[0] // share[1]:len(index) * (share[0] + 1) // share[1]]
         if augment:
             views = random_views(split.images, index, side, mean, seed, epoch, scale, colour, cutout)
         else:

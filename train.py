@@ -3,6 +3,7 @@
     python train.py                                     the small net on the images that come with the project
     python train.py --model alexnet --data FOLDER       the paper's net on FOLDER/train/CLASS/*, FOLDER/val/CLASS/*
     python train.py --resume runs/small-fashion-mnist   continue an interrupted run, to the same bits
+    mpiexec -n 4 python train.py …                      the same run shared by four processes (nn/run/ranks.py)
 
 A run leaves a folder runs/NAME: config.json (every option with its value), log.csv (a row per epoch),
 checkpoint.npz (the state to resume from), best.npz (the weights with the lowest validation error), curves.png,
@@ -17,13 +18,16 @@ import signal
 import sys
 import threading
 import time
+import zlib
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 
 import data
 from alexnet import MODELS
 from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors
+from nn.run import launch
 from results.figures import draw_curves, draw_filters
 from training.errors import UserError, expect
 from training.meter import Meter
@@ -31,25 +35,28 @@ from training.options import ALTERNATIVES, IMAGES, INITIAL, given, option, read_
 from training.run import COLUMNS, Run, new_folder
 
 
-def train(options, resume=None):
+def train(options, resume=None, ranks=None):
     """Train until all epochs are done, the schedule ends or a signal comes → the exit status.
 
-    options: as read_options returns them; resume: the folder of the run to continue.
+    options: as read_options returns them; resume: the folder of the run to continue; ranks: this process among others.
     """
+    ranks = ranks or launch.One()
     pictures = data.load(options.data, options.size, 3 if options.model == "alexnet" else None, options.seed,
                          options.holdout, options.lazy)
     side = data.view_side(min(pictures.train.images.shape[1:3]))
     mean = data.mean_image(pictures.train.images, options.mean, side)
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
-    network = build(options, pictures, side)
-    expect_memory(network, options.batch_size)
+    network = build(options, pictures, side, ranks)
+    ranks.take(network, options.model_parallel)
+    expect_memory(network, -(-options.batch_size // ranks.replicas))
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
 
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
     per_epoch = count // options.batch_size * options.batch_size or count           # images; a last part is left out
     identity = dict(data=pictures.name, images=count, classes=len(pictures.classes))
-    run = Run(resume or new_folder(options), network, sgd, identity, pictures.bad)
+    ranks.compare(what_must_agree(options, pictures, mean))
+    run = Run(resume or ranks.once(new_folder, options), network, sgd, identity, pictures.bad, ranks)
     run.write_config(options, side)
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {run.folder}/")
@@ -57,7 +64,8 @@ def train(options, resume=None):
     def batches():
         """The rest of the current epoch."""
         return feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, len(run.rows), run.batch,
-                                 options.scale, options.augment, colour, options.cutout, options.workers),
+                                 options.scale, options.augment, colour, options.cutout, options.workers,
+                                 (ranks.replica, ranks.replicas)),
                     network.devices)
 
     def one_view(images):
@@ -70,18 +78,21 @@ def train(options, resume=None):
     with stop_signals() as stop:
         while len(run.rows) < epochs and (lr := learning_rate(options, run.rows, epochs)) is not None:
             epoch = len(run.rows) + 1
-            meter = Meter(run, lr, per_epoch, run.batch * options.batch_size, f"epoch {epoch}/{epochs}")
+            meter = Meter(run, lr, per_epoch, run.batch * options.batch_size, f"epoch {epoch}/{epochs}", ranks)
             with closing(batches()) as source:
                 for images, labels in meter.waited_for(source):
                     with network.devices[0]:
+                        of = ranks.place(len(labels))           # images in the batch, of which these are this process's
                         logits, caches = network.forward(images, train=True, step=run.step)
                         loss, cache = network.loss.forward(logits, labels)
-                        meter.add(loss, logits, labels)
-                        gradients = network.backward(network.loss.backward(cache), caches)
+                        meter.add(loss, logits, labels, of)
+                        gradients = network.backward(ranks.weigh(network.loss.backward(cache), of), caches)
+                        ranks.finish(gradients)
                         sgd.step(gradients, lr)
                     run.batch, run.step = run.batch + 1, run.step + 1
 
-                    due = stop or time.monotonic() - run.saved > options.save_every
+                    stopped, due = ranks.agree(stop[0] if stop else 0, time.monotonic() - run.saved > options.save_every)
+                    due = stopped or due
                     if due or len(meter.pending) == meter.every:
                         meter.fetch()
                     if run.step == warm and options.profile:
@@ -91,22 +102,24 @@ def train(options, resume=None):
                         network.profile = None
                     if due:
                         run.save(lr)
-                    if stop:
-                        print(f"\nstopped after step {run.step}; continue with: python train.py --resume {run.folder}")
-                        return 128 + stop[0]
+                    if stopped:
+                        print(f"\nstopped after step {run.step}{ranks.who_stopped()}; continue with: python train.py --resume "
+                              f"{run.folder}")
+                        return 128 + stopped
 
             *training, speed, waiting = meter.result()
-            validation = error_rates(network, pictures.validation, options.batch_size, one_view)
+            validation = error_rates(network, pictures.validation, options.batch_size, one_view, ranks)
             row = dict(zip(COLUMNS, (epoch, lr, *training, *validation, speed, waiting)))
             print("epoch {epoch:3}  ε {lr:<8g} training loss {train_loss:.4f}, error {train_top1:6.2%}   validation "
                   "loss {val_loss:.4f}, error {val_top1:6.2%}   {images_per_second:,.0f} images/s, waiting for data "
                   "{seconds_waiting:.1f} s".format(**row))
             run.end_epoch(row, how_it_is_used(options, pictures, side), mean)
 
-    draw_curves(run.rows, run.folder / "curves.png")
     epoch, weights = run.load_best()
-    draw_filters(weights["conv1.W"], len(network.towers), run.folder / "filters.png")
-    one, ten = (dict(zip(("loss", "top1", "top5"), error_rates(network, pictures.test, options.batch_size, views)))
+    if ranks.first:
+        draw_curves(run.rows, run.folder / "curves.png")
+        draw_filters(weights["conv1.W"], len(network.towers), run.folder / "filters.png")
+    one, ten = (dict(zip(("loss", "top1", "top5"), error_rates(network, pictures.test, options.batch_size, views, ranks)))
                 for views in (one_view, ten_views))
     run.write_json("results.json", dict(epoch=epoch, test_one_view=one, test_ten_views=ten))
     print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with "
@@ -114,7 +127,7 @@ def train(options, resume=None):
     return 0
 
 
-def build(options, pictures, side):
+def build(options, pictures, side, ranks):
     """The network that the options describe."""
     make = MODELS[options.model]
     alternatives = given(options, ALTERNATIVES + INITIAL)
@@ -122,8 +135,21 @@ def build(options, pictures, side):
     unknown = [option(name) for name in alternatives if name not in known and "options" not in known]
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
     shape = (side, side, pictures.train.images.shape[3])
-    return make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, devices=options.device,
-                plain=options.plain, convolution=options.convolution, **alternatives)
+    towers = 1 if options.model == "figure1" or options.one_gpu or options.model_parallel else options.towers or 2
+    return make(len(pictures.classes), shape, seed=options.seed, threads=ranks.threads(options.threads),
+                devices=ranks.devices(options.device, towers), plain=options.plain,
+                convolution=options.convolution, **alternatives)
+
+
+def what_must_agree(options, pictures, mean):
+    """What must be the same in all processes that share a run: {what: value}."""
+    own = {option(name): value for name, value in vars(options).items() if name not in ("threads", "workers", "device", "wait")}
+    seen = [pictures.name, len(pictures.classes), zlib.crc32(mean)]
+    for split in pictures.train, pictures.validation, pictures.test:
+        some = np.linspace(0, len(split.labels) - 1, min(32, len(split.labels))).astype(int)
+        seen += [zlib.crc32(split.labels), zlib.crc32(np.ascontiguousarray(split.images[some]))]
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("[nit]*/**/*.py")))
+    return own | {"the data": seen, "the program": zlib.crc32(code)}
 
 
 def expect_memory(network, batch_size):
@@ -147,19 +173,23 @@ def learning_rate(options, rows, epochs):
     return steps(options.lr, len(rows), drops if options.schedule == "steps" else ())
 
 
-def error_rates(network, split, batch_size, views):
+def error_rates(network, split, batch_size, views, ranks):
     """[loss, top-1 error, top-5 error] of a split, with the softmax averaged over the views of every image (§ 4.1).
 
-    views: a function of images (n, H, W, C) that returns a list of views, (n, side, side, C) each.
+    views: a function of images (n, H, W, C) that returns a list of views, (n, side, side, C) each. Processes share the
+    images and add up their counts.
     """
-    totals = np.zeros(3)
-    for start in range(0, len(split.labels), batch_size):
-        labels = split.labels[start:start + batch_size]
-        predictions = [network.predict(view) for view in views(split.images[start:start + batch_size])]
+    totals, own = np.zeros(3), ranks.part(len(split.labels))
+    for start in own[::batch_size]:
+        part = slice(start, min(start + batch_size, own.stop))
+        labels = split.labels[part]
+        predictions = [network.predict(view) for view in views(split.images[part])]
+        if predictions[0] is None:                              # the other tower, in another process, has them
+            continue
         p = np.mean(predictions, axis=0)                                            # (n, classes)
         loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).sum()
         totals += loss, top_errors(p, labels, 1), top_errors(p, labels, 5)
-    return [float(total) for total in totals / len(split.labels)]
+    return [float(total) for total in ranks.total(totals) / len(split.labels)]
 
 
 def how_it_is_used(options, pictures, side):
@@ -193,16 +223,23 @@ def stop_signals():
 def main(arguments=None):
     """Train with a list of command-line arguments (default: the program's own) → the exit status: 0, 1 after an error,
     130 after Ctrl-C."""
+    ranks = None
     try:
-        return train(*read_options(arguments, __doc__))
+        ranks = launch.start()
+        with ranks.quiet():
+            options, resume = read_options(arguments, __doc__)
+        ranks.limit = options.wait
+        return train(options, resume, ranks)
     except (UserError, data.DataError, CheckpointError, OSError, ValueError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        sentence = f"train.py: {error}"
     except MemoryError as error:
-        print(f"train.py: out of memory ({error}): choose a smaller --batch-size", file=sys.stderr)
+        sentence = f"train.py: out of memory ({error}): choose a smaller --batch-size"
     except KeyboardInterrupt:
-        print("train.py: stopped", file=sys.stderr)
-        return 130
-    return 1
+        sentence = "train.py: stopped"
+    if ranks:
+        ranks.fail(sentence)                                    # ends all, if there are others
+    print(sentence, file=sys.stderr)
+    return 130 if sentence == "train.py: stopped" else 1
 
 
 if __name__ == "__main__":

@@ -39,10 +39,10 @@ class Dropout(Layer):
         t, T = part
         F = x.shape[-1]
         N = x.size // F                                         # of maps, (N, H, W, F), every pixel has its row
-        skipped = start * (N // max(1, len(x))) * F * T                 # 32-bit numbers before x's; one counter gives eight
+        skipped = start * (N // max(1, len(x))) * F * T         # 32-bit numbers before x's; a counter gives eight
         bits = philox("dropout", *key).advance(skipped // 8)
         skipped %= 8
-        drawn = bits.random_raw((skipped + N * F * T + 1) // 2).view("<u4")[skipped:skipped + N * F * T]
+        drawn = bits.random_raw((skipped + N * F * T + 1) // 2).view("<u4")[skipped:][:N * F * T]
         keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= np.uint32(self.rate * 2**32)
         mask = array_module(x).asarray(keep.reshape(x.shape))
         if self.inverted:

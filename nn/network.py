@@ -51,8 +51,8 @@ class Network:
         self.loss = SoftmaxCrossEntropy()
         self.stages = cut(towers[0], self.shape)
         self.profile = None             # a Profile, to time every stage (nn/run/profile.py)
-        self.place = 0                  # of a batch's first image: one of several processes has a part (nn/run/ranks.py)
-        self.mine = range(len(towers))  # the towers computed here, and an object that exchanges maps with the others
+        self.place = 0                  # of a batch's first image, where processes share it (nn/run/ranks.py)
+        self.mine = range(len(towers))  # the towers computed here, and what exchanges maps with the others
         self.others = None
         self.ready = None               # called with backward's gradients after every stage
         for tower, device in zip(towers, self.devices):
@@ -78,8 +78,7 @@ class Network:
                     xs = (self.others or self.towers[0][stage.exchange]).forward(xs, self.devices, towers)
                 if not last and stage is self.stages[-1]:
                     stage = stage.without_last()
-                own = [t for t in towers if t in self.mine]
-                passes.append(StagePass(self, stage, own, widths, count, len(towers)))
+                passes.append(StagePass(self, stage, towers, widths, count))
                 xs = passes[-1].forward(xs, train, step)
         return xs.get(0), passes
 
@@ -94,7 +93,8 @@ class Network:
                 if self.ready:
                     self.ready(gradients)
                 if one.stage.exchange and ds is not None:
-                    ds = (self.others or self.towers[0][one.stage.exchange]).backward(ds, self.devices, one.widths)
+                    ds = (self.others.backward(ds, self.devices, one.receivers) if self.others else
+                          self.towers[0][one.stage.exchange].backward(ds, self.devices, one.widths))
         return gradients
 
     def loss_and_gradients(self, images, labels, step=0):

@@ -27,6 +27,8 @@ DEFAULTS = dict(
     seed=0,
     workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
     plain=False,
+    model_parallel=False,
+    wait=600.0,             # seconds
     convolution="winograd",     # not in the paper: 0.57 of a step's time (docs/speed.md)
     device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
     profile=0,
@@ -47,7 +49,8 @@ MODEL_DEFAULTS = {
     "figure1": dict(        # § 3.1 states none: found by trying
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
-MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
+MAY_CHANGE = {"epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every", "model_parallel",
+              "wait"}       # on resume
 ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "lrn", "lrn_alpha", "lrn_k", "pool", "dropout",
                 "inverted_dropout")     # of the net's architecture, passed on to alexnet.py where they are given
 INITIAL = ("init", "bias")              # of its initial values
@@ -103,6 +106,10 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "differs from the exact sum by up to 3e-5 of the largest output (float32); direct, by 1e-6")
     add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "
         "that one; cuda:0,cuda:1: these")
+    add("--model-parallel", action=yes_or_no, help="under mpiexec: a tower per process, on the paper's two GPUs or two machines "
+        "(§ 3.2); an even number of processes is that many pairs, which share every batch")
+    add("--wait", type=float, metavar="SECONDS", help="under mpiexec: the time after which a process that does not answer is "
+        "given up (default: 600)")
     add("--profile", type=int, metavar="N", help="after three steps to warm up, print for N steps the time of every "
         "stage on each device, the bytes copied between devices, and the memory")
     add("--save-every", type=float, metavar="SECONDS", help="time between checkpoints within an epoch (default: 300)")
@@ -146,7 +153,7 @@ def read_options(arguments=None, description=None):
         expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
     for name in ("workers", "cutout", "colour", "profile"):
         expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
-    for name in ("lr", "scale"):
+    for name in ("lr", "scale", "wait"):
         expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")
     return argparse.Namespace(**options), resume and Path(resume)
 

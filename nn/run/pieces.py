@@ -26,14 +26,15 @@ class Job:
 
 
 class StagePass:
-    """One batch in one stage of `towers`, forward and then backward.
+    """One batch in one stage, forward and then backward.
 
-    towers: those computed here, `of` so many that have the stage; widths: {tower: channels} of the exchange's inputs,
-    which backward needs.
+    receivers: the towers that have the stage; `towers`: those of them that this process computes (in general all).
+    widths: {tower: channels} of the exchange's inputs, which backward needs.
     """
 
-    def __init__(self, network, stage, towers, widths, count, of):
-        self.network, self.stage, self.towers, self.widths, self.of = network, stage, towers, widths, of
+    def __init__(self, network, stage, receivers, widths, count):
+        self.network, self.stage, self.receivers, self.widths = network, stage, receivers, widths
+        self.towers = towers = [t for t in receivers if t in network.mine]
         self.jobs = [Job(images, t) for images in pieces(network, stage, count) for t in towers]
         layers = [(t, name) for t in towers for name in stage.layers]
         prepared = self.run(lambda at: network.forms.prepare(network.layers[at[0]][at[1]], count), layers)
@@ -50,7 +51,7 @@ class StagePass:
             for name in self.stage.layers:
                 layer, more = network.layers[job.tower][name], self.prepared[job.tower, name]
                 if isinstance(layer, Dropout):
-                    more = dict(key=(network.seed, step, name, 0), part=(job.tower, self.of),
+                    more = dict(key=(network.seed, step, name, 0), part=(job.tower, len(self.receivers)),
                                 start=network.place + job.images.start)
                 x, cache = layer.forward(x, train, **more)
                 job.caches.append(cache)
