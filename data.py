@@ -47,6 +47,7 @@ from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_no
                            room, ten_views, view_side)
 
 MEMORY = 4 << 30        # bytes of images; loading briefly takes twice that
+DAY = 86400.0           # seconds that a rank waits at most for others' shards
 
 
 class Data(NamedTuple):
@@ -340,11 +341,13 @@ def make_parser():
 
 
 def main(arguments=None):
-    options = make_parser().parse_args(arguments)
+    options, ranks = make_parser().parse_args(arguments), None
     try:
         if options.command == "prepare":
+            from nn.run import launch                       # only here: many processes share this work
+            ranks = launch.start(wait=DAY)
             text = prepare_folder(options.source, options.folder, options.size, options.jpeg, options.workers,
-                                  options.labels, options.broken)
+                                  options.labels, options.broken, ranks)
         elif options.command == "check":
             text = check_folder(options.folder)
         elif options.command == "show":
@@ -354,6 +357,8 @@ def main(arguments=None):
         if text:
             print(text)
     except (DataError, OSError) as error:
+        if ranks:
+            ranks.fail(f"data.py: {error}")
         sys.exit(f"data.py: {error}")
     except KeyboardInterrupt:
         sys.exit("data.py: stopped; the same command resumes")

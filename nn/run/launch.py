@@ -79,6 +79,9 @@ class One:
     def where(self, rank):
         return ""
 
+    def everyone(self, thing):
+        return [thing]
+
     def once(self, function, *arguments):
         return function(*arguments)
 

@@ -56,7 +56,7 @@ class Ranks:
         self.replica, self.replicas, self.network, self.summing = self.rank, self.size, None, None
         self.summed = self.comm         # the ranks whose gradients are added up
         here = f"rank {self.rank} on {MPI.Get_processor_name()}"
-        killed = f"{here} was killed (process {os.getpid()}): all end; --resume continues from the last checkpoint"
+        killed = f"{here} was killed (process {os.getpid()}): all ranks end; resume from what has been saved"
         self.watcher = subprocess.Popen([sys.executable, "-S", watch.__file__, str(os.getppid()), killed],
                                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
         atexit.register(self.end)
@@ -144,7 +144,7 @@ class Ranks:
         self.summing.finish(gradients)
 
     def agree(self, stop, due):
-        """(a signal's number or 0, whether a checkpoint is due) → the same on all: any rank's signal, rank 0's clock."""
+        """(a signal's number or 0, whether a checkpoint is due) → the same on all: any's signal, rank 0's clock."""
         rows = self.rows([stop, due])
         self.stopped = int(rows[:, 0].argmax())
         return int(rows[:, 0].max()), bool(rows[0, 1])
