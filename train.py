@@ -26,7 +26,7 @@ import numpy as np
 
 import data
 from alexnet import MODELS
-from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors
+from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors, warm_up
 from nn.run import launch
 from results.figures import draw_curves, draw_filters
 from training.errors import UserError, expect
@@ -88,7 +88,8 @@ def train(options, resume=None, ranks=None):
                         meter.add(loss, logits, labels, of)
                         gradients = network.backward(ranks.weigh(network.loss.backward(cache), of), caches)
                         ranks.finish(gradients)
-                        sgd.step(gradients, lr)
+                        done = len(run.rows) + run.batch * options.batch_size / per_epoch
+                        sgd.step(gradients, warm_up(lr, done, options.warm_up, scaling(options)))
                     run.batch, run.step = run.batch + 1, run.step + 1
 
                     stopped, due = ranks.agree(stop[0] if stop else 0, time.monotonic() - run.saved > options.save_every)
@@ -167,10 +168,16 @@ def expect_memory(network, batch_size):
 
 def learning_rate(options, rows, epochs):
     """ε of the next epoch after those in the log `rows`, or None when it is time to stop."""
+    lr = options.lr * scaling(options)
     if options.schedule == "plateau":
-        return plateau(options.lr, [row["val_top1"] for row in rows], patience=options.patience)
+        return plateau(lr, [row["val_top1"] for row in rows], patience=options.patience)
     drops = options.drop_at or [round(0.6 * epochs), round(0.87 * epochs)]
-    return steps(options.lr, len(rows), drops if options.schedule == "steps" else ())
+    return steps(lr, len(rows), drops if options.schedule == "steps" else ())
+
+
+def scaling(options):
+    """The factor of ε for the size of the batch (Goyal et al. 2017): 1 without --lr-batch."""
+    return options.batch_size / options.lr_batch if options.lr_batch else 1
 
 
 def error_rates(network, split, batch_size, views, ranks):

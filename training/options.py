@@ -29,6 +29,7 @@ DEFAULTS = dict(
     plain=False,
     model_parallel=False,
     wait=600.0,             # seconds
+    warm_up=0.0,            # not in the paper, nor --lr-batch
     convolution="winograd",     # not in the paper: 0.57 of a step's time (docs/speed.md)
     device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
     profile=0,
@@ -80,6 +81,10 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
     add("--bias-rate", type=float, help="learning rate of biases in multiples of ε (§ 5: 1; the 2012 code: 2)")
     add("--schedule", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the validation error stops "
         "improving, three times, then stop (§ 5, default); steps: ε ÷ 10 at --drop-at (default for small)")
+    add("--lr-batch", type=int, metavar="IMAGES", help="the batch that --lr is for: with another --batch-size, ε is multiplied by "
+        "their ratio (Goyal et al. 2017; not in the paper; default: ε as it is)")
+    add("--warm-up", type=float, metavar="EPOCHS", help="with --lr-batch: ε rises evenly from --lr to its multiple over these "
+        "first epochs (Goyal et al. 2017: 5; default: 0)")
     add("--patience", type=int, help="epochs without a new best after which the error has 'stopped improving' (§ 5: by "
         "eye; default: 3)")
     add("--drop-at", type=int, nargs="+", metavar="EPOCH", help="with --schedule steps: after how many epochs (the 2012 "
@@ -148,10 +153,10 @@ def read_options(arguments=None, description=None):
         fixed = [option(name) for name in stated if name not in MAY_CHANGE]
         expect(not fixed, f"a resumed run keeps its options, found {', '.join(fixed)}: leave them out, or start a new run")
         options |= stated
-    for name in ("batch_size", "patience", "epochs", "threads", "size"):
+    for name in ("batch_size", "patience", "epochs", "threads", "size", "lr_batch"):
         value = options[name]
         expect(value is None or value >= 1, f"{option(name)} must be at least 1, got {value}")
-    for name in ("workers", "cutout", "colour", "profile"):
+    for name in ("workers", "cutout", "colour", "profile", "warm_up"):
         expect((options[name] or 0) >= 0, f"{option(name)} must be at least 0, got {options[name]}")
     for name in ("lr", "scale", "wait"):
         expect(options[name] > 0, f"{option(name)} must be more than 0, got {options[name]}")
