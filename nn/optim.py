@@ -64,8 +64,8 @@ class SGD:
 
 
 def warm_up(lr, epochs, over, factor):
-    """ε after `epochs` epochs (a fraction, too), where ε was multiplied by `factor` for a large batch: it rises evenly from
-    lr / factor to lr over the first `over` epochs (Goyal et al. 2017, § 2.2). Not in the paper. over = 0: lr at once."""
+    """ε after `epochs` epochs (a fraction, too), where ε was multiplied by `factor` for a large batch: it rises evenly
+    from lr / factor to lr over the first `over` epochs (Goyal et al. 2017, § 2.2). Not in the paper. over = 0: lr."""
     return lr if epochs >= over else lr / factor * (1 + (factor - 1) * epochs / over)
 
 
