@@ -87,7 +87,7 @@ def train(options, resume=None, ranks=None):
                         loss, cache = network.loss.forward(logits, labels)
                         meter.add(loss, logits, labels, of)
                         gradients = network.backward(ranks.weigh(network.loss.backward(cache), of), caches)
-                        ranks.finish(gradients)
+                        ranks.finish()
                         done = len(run.rows) + run.batch * options.batch_size / per_epoch
                         sgd.step(gradients, warm_up(lr, done, options.warm_up, scaling(options)))
                     run.batch, run.step = run.batch + 1, run.step + 1

@@ -131,7 +131,7 @@ def measure(options):
         gradients = network.backward(ranks.weigh(network.loss.backward(cache), count), caches)
         if kind == "after":
             start(gradients)
-        ranks.finish(gradients)
+        ranks.finish()
         sgd.step(gradients, 1e-6)
         if step:
             found[kind].append(time.perf_counter() - began)

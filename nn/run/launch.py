@@ -61,7 +61,7 @@ class One:
     def weigh(self, gradient, count):
         return gradient
 
-    def finish(self, gradients):
+    def finish(self):
         return None
 
     def agree(self, stop, due):

@@ -26,6 +26,7 @@ import time
 import traceback
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, redirect_stderr
 
 import mpi4py
@@ -36,7 +37,7 @@ from nn.arrays import array_module
 from nn.loss import SoftmaxCrossEntropy
 from nn.run import launch, watch
 
-BRIEF = 0.0005          # seconds between two looks at a reduction: it also moves on only when it is looked at
+BRIEF = 0.0002          # seconds between two looks at a reduction: it also moves on only when it is looked at
 LISTEN = 1.0            # seconds in which ranks that wait, too, can say so
 CALL = 7                # the tag of "I am waiting"
 
@@ -139,9 +140,9 @@ class Ranks:
         """The loss is a mean over this rank's images: make its gradient that of the mean over all `count`."""
         return None if gradient is None else gradient * gradient.dtype.type(len(gradient) / count)
 
-    def finish(self, gradients):
+    def finish(self):
         """Wait until the gradients are those of the whole batch."""
-        self.summing.finish(gradients)
+        self.summing.finish()
 
     def agree(self, stop, due):
         """(a signal's number or 0, whether a checkpoint is due) → the same on all: any's signal, rank 0's clock."""
@@ -246,43 +247,47 @@ class Ranks:
 class Summing:
     """Sums gradients over ranks in a thread, while the main thread computes those of the layers before.
 
-    Reductions are made in the order in which backward finishes the parameters, the same on all ranks. The arrays
-    of a GPU go through pinned memory of the host.
+    Reductions are made in the order in which backward finishes the parameters, the same on all ranks. (A thread, because
+    MPI moves a message on only while somebody looks at its request.) The arrays of a GPU go through pinned memory.
     """
 
     def __init__(self, ranks, comm):
-        self.ranks, self.comm = ranks, comm
-        self.begun, self.requests = {}, []
+        self.ranks, self.comm, self.thread = ranks, comm, ThreadPoolExecutor(1)
+        self.begun = {}                 # {(tower, parameter): a Future}
+        self.pinned = {}                # {(tower, parameter): host memory for a GPU's gradient}
         self.waited = 0.0               # seconds that updates have waited for sums, for benchmarks/scaling.py
-        self.pinned = {}
 
     def start(self, gradients):
-        """Begin to sum the gradients that are new since the last call."""
+        """Begin to sum the gradients that are new since the last call, in place."""
         for t, own in enumerate(gradients):
-            for name, gradient in own.items():
+            device = self.ranks.network.devices[t]
+            for name in own:
                 if (t, name) not in self.begun:
-                    self.begun[t, name] = host = self.on_host(t, name, gradient)
-                    self.requests.append(self.comm.Iallreduce(MPI.IN_PLACE, host))
-        MPI.Request.Testall(self.requests)
+                    with device:
+                        own[name] = array_module(own[name]).ascontiguousarray(own[name])
+                    computed = None if device.number is None else device.event()
+                    self.begun[t, name] = self.thread.submit(self.add_up, device, (t, name), own[name], computed)
 
-    def on_host(self, t, name, gradient):
-        """The gradient as a NumPy array whose memory MPI can use."""
-        device = self.ranks.network.devices[t]
-        if device.number is None:
-            return np.ascontiguousarray(gradient)
-        if (t, name) not in self.pinned:
-            self.pinned[t, name] = device.pinned(np.empty(gradient.shape, gradient.dtype))
-        self.pinned[t, name][...] = device.get(gradient)
-        return self.pinned[t, name]
+    def add_up(self, device, key, gradient, computed):
+        host = gradient
+        if computed:
+            host = self.pinned[key] = self.pinned[key] if key in self.pinned else device.pinned(gradient)
+            device.copy_out(gradient, host, computed)
+        self.ranks.until(self.comm.Iallreduce(MPI.IN_PLACE, host))
+        if computed:
+            device.copy_in(gradient, host)
 
-    def finish(self, gradients):
+    def finish(self):
+        """Wait for the sums."""
         began = time.monotonic()
-        for request in self.requests:
-            self.ranks.until(request)
+        for future in self.begun.values():
+            future.result()
         self.waited += time.monotonic() - began
-        for (t, name), host in self.begun.items():
-            gradients[t][name] = self.ranks.network.devices[t].put(host)
-        self.begun, self.requests = {}, []
+        for t in {t for t, _ in self.begun}:
+            device = self.ranks.network.devices[t]
+            if device.number is not None:
+                device.await_event(device.event(device.copying))
+        self.begun = {}
 
 
 class OtherTower:
