@@ -52,6 +52,7 @@ from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_no
 from training.terminal import any_terminal
 
 MEMORY = 4 << 30        # bytes of images; loading briefly takes twice that
+DAY = 86400.0           # seconds that a rank waits at most for others' shards
 
 
 class Data(NamedTuple):
@@ -239,10 +240,12 @@ def order(count, seed, epoch):
 
 
 def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augment=True, colour=None, cutout=0,
-            workers=2, images_per_crop=1):
+            workers=2, images_per_crop=1, share=(0, 1)):
     """Iterate over (images (n, side, side, C) float32, labels (n,) int64) through an epoch, from batch number `start`
     on: random views of the images, with noise of `colour`, an erased block of `cutout` pixels and one crop for
     `images_per_crop` images where given (see random_views), or, with augment=False, their central ones.
+
+    share: (r, P) for the r-th of P parts of every batch, which P processes share.
 
     `workers` threads make the batches ahead of their use (imaging/prefetch.py); 0: each batch is made when it is
     requested. close() ends them early.
@@ -258,6 +261,7 @@ def batches(split, batch_size, side, mean, seed, epoch, start=0, scale=1.0, augm
 
     def make(number):
         index = visited[number * batch_size:(number + 1) * batch_size]
+        index = index[len(index) * share[0] // share[1]:len(index) * (share[0] + 1) // share[1]]
         if augment:
             views = random_views(split.images, index, side, mean, seed, epoch, scale, colour, cutout,
                                  images_per_crop=images_per_crop)
@@ -350,10 +354,13 @@ def main(arguments=None):
 
 def run(options):
     """Carry out a command; an error that a user can fix ends in a sentence and status 1."""
+    ranks = None
     try:
         if options.command == "prepare":
+            from nn.run import launch                       # only here: many processes share this work
+            ranks = launch.start(wait=DAY)
             text = prepare_folder(options.source, options.folder, options.size, options.jpeg, options.workers,
-                                  options.labels, options.broken)
+                                  options.labels, options.broken, ranks)
         elif options.command == "check":
             text = check_folder(options.folder)
         elif options.command == "show":
@@ -363,6 +370,8 @@ def run(options):
         if text:
             print(text)
     except (DataError, OSError) as error:
+        if ranks:
+            ranks.fail(f"data.py: {error}")
         sys.exit(f"data.py: {error}")
     except KeyboardInterrupt:
         sys.exit("data.py: stopped; the same command resumes")

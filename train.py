@@ -5,6 +5,7 @@
     python train.py --recipe 2012 --data FOLDER         the same as the authors' program had it; or paper, or caffe
     python train.py --weights FILE --data FOLDER        fine-tune: start from a run's or from published weights
     python train.py --resume runs/small-fashion-mnist   continue an interrupted run, to the same bits
+    mpiexec -n 4 python train.py …                      the same run shared by four processes (nn/run/ranks.py)
 
 A run leaves a folder runs/NAME: config.json (every option with its value), log.csv (a row per epoch),
 checkpoint.npz (the state to resume from), best.npz (the weights with the lowest validation error), curves.png,
@@ -27,21 +28,23 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 import data
-from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors
+from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors, warm_up
+from nn.run import launch
 from results.figures import draw_curves, draw_filters
 from training.errors import UserError, expect
 from training.meter import Meter
 from training.options import ALTERNATIVES, IMAGES, given, read_options
 from training.run import COLUMNS, Run, identity_of, new_folder
-from training.start import build, expect_memory, keep_what_fits, start_from, write_start
+from training.start import build, expect_memory, keep_what_fits, start_from, what_must_agree, write_start
 from training.terminal import any_terminal
 
 
-def train(options, resume=None):
+def train(options, resume=None, ranks=None):
     """Train until all epochs are done, the schedule ends or a signal comes → the exit status.
 
-    options: as read_options returns them; resume: the folder of the run to continue.
+    options: as read_options returns them; resume: the folder of the run to continue; ranks: this process among others.
     """
+    ranks = ranks or launch.One()
     start, trained = start_from(options, resume)
     expect(start or options.mean != "weights", "--mean weights needs --weights FILE")
     channels = start.channels if start else 3 if options.model == "alexnet" else None
@@ -54,19 +57,22 @@ def train(options, resume=None):
     expect(len(mean) in (size, side), f"--mean weights is of {len(mean)} pixels a side, found images of {size}: use --size {len(mean)}, or "
                                       "another --mean")
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
-    network = build(options, pictures, side, start)
+    network = build(options, pictures, side, ranks, start)
     kept = keep_what_fits(network, trained, pictures.classes) if trained else None
-    expect_memory(network, options.batch_size)
+    ranks.take(network, options.model_parallel)
+    expect_memory(network, -(-options.batch_size // ranks.replicas))
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate,
               options.rate_inside)
 
     count = len(pictures.train.labels)
     epochs = options.epochs or max(1, round(IMAGES / count))
     per_epoch = count // options.batch_size * options.batch_size or count           # images; a last part is left out
-    run = Run(resume or new_folder(options), network, sgd, identity_of(pictures), pictures.bad)
+    ranks.compare(what_must_agree(options, pictures, mean))
+    run = Run(resume or ranks.once(new_folder, options), network, sgd, identity_of(pictures), pictures.bad, ranks)
     run.write_config(options, side)
     if trained:                                             # from here on, the run needs the file of --weights no more
-        write_start(start, run.folder)
+        if ranks.first:
+            write_start(start, run.folder)
         run.save(options.lr)
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {run.folder}/")
@@ -79,7 +85,7 @@ def train(options, resume=None):
         shrink = 1 + options.colour if noise is not None and options.augment and options.colour_shrink else 1
         return feed(data.batches(pictures.train, options.batch_size, side, mean, options.seed, len(run.rows), run.batch,
                                  np.divide(options.scale, shrink), options.augment, noise, options.cutout, options.workers,
-                                 options.images_per_crop), network.devices)
+                                 options.images_per_crop, (ranks.replica, ranks.replicas)), network.devices)
 
     def one_view(images):
         return [data.central_views(images, side, mean, options.scale)]
@@ -92,18 +98,22 @@ def train(options, resume=None):
         while len(run.rows) < epochs and (lr := learning_rate(options, run.rows, epochs)) is not None:
             epoch = len(run.rows) + 1
             frozen = options.freeze or () if len(run.rows) >= options.freeze_from else ()
-            meter = Meter(run, lr, per_epoch, run.batch * options.batch_size, f"epoch {epoch}/{epochs}")
+            meter = Meter(run, lr, per_epoch, run.batch * options.batch_size, f"epoch {epoch}/{epochs}", ranks)
             with closing(batches()) as source:
                 for images, labels in meter.waited_for(source):
                     with network.devices[0]:
+                        of = ranks.place(len(labels))           # images in the batch, of which these are this process's
                         logits, caches = network.forward(images, train=True, step=run.step)
                         loss, cache = network.loss.forward(logits, labels)
-                        meter.add(loss, logits, labels)
-                        gradients = network.backward(network.loss.backward(cache), caches)
-                        sgd.step(gradients, lr, frozen)
+                        meter.add(loss, logits, labels, of)
+                        gradients = network.backward(ranks.weigh(network.loss.backward(cache), of), caches)
+                        ranks.finish()
+                        done = len(run.rows) + run.batch * options.batch_size / per_epoch
+                        sgd.step(gradients, warm_up(lr, done, options.warm_up, scaling(options)), frozen)
                     run.batch, run.step = run.batch + 1, run.step + 1
 
-                    due = stop or time.monotonic() - run.saved > options.save_every
+                    stopped, due = ranks.agree(stop[0] if stop else 0, time.monotonic() - run.saved > options.save_every)
+                    due = stopped or due
                     if due or len(meter.pending) == meter.every:
                         meter.fetch()
                     if run.step == warm and options.profile:
@@ -113,22 +123,24 @@ def train(options, resume=None):
                         network.profile = None
                     if due:
                         run.save(lr)
-                    if stop:
-                        print(f"\nstopped after step {run.step}; continue with: python train.py --resume {run.folder}")
-                        return 128 + stop[0]
+                    if stopped:
+                        print(f"\nstopped after step {run.step}{ranks.who_stopped()}; continue with: python train.py --resume "
+                              f"{run.folder}")
+                        return 128 + stopped
 
             *training, speed, waiting = meter.result()
-            validation = error_rates(network, pictures.validation, options.batch_size, one_view)
+            validation = error_rates(network, pictures.validation, options.batch_size, one_view, ranks)
             row = dict(zip(COLUMNS, (epoch, lr, *training, *validation, speed, waiting)))
             print("epoch {epoch:3}  ε {lr:<8g} training loss {train_loss:.4f}, error {train_top1:6.2%}   validation "
                   "loss {val_loss:.4f}, error {val_top1:6.2%}   {images_per_second:,.0f} images/s, waiting for data "
                   "{seconds_waiting:.1f} s".format(**row))
             run.end_epoch(row, how_it_is_used(options, pictures, side, start), mean)
 
-    draw_curves(run.rows, run.folder / "curves.png")
     epoch, weights = run.load_best()
-    draw_filters(weights["conv1.W"], len(network.towers), run.folder / "filters.png")
-    one, ten = (dict(zip(("loss", "top1", "top5"), error_rates(network, pictures.test, options.batch_size, views)))
+    if ranks.first:
+        draw_curves(run.rows, run.folder / "curves.png")
+        draw_filters(weights["conv1.W"], len(network.towers), run.folder / "filters.png")
+    one, ten = (dict(zip(("loss", "top1", "top5"), error_rates(network, pictures.test, options.batch_size, views, ranks)))
                 for views in (one_view, ten_views))
     run.write_json("results.json", dict(epoch=epoch, test_one_view=one, test_ten_views=ten))
     print(f"test error {ten['top1']:.2%} over ten views (§ 4.1), {one['top1']:.2%} with the central one alone, with "
@@ -138,25 +150,35 @@ def train(options, resume=None):
 
 def learning_rate(options, rows, epochs):
     """ε of the next epoch after those in the log `rows`, or None when it is time to stop."""
+    lr = options.lr * scaling(options)
     if options.schedule == "plateau":
-        return plateau(options.lr, [row["val_top1"] for row in rows], patience=options.patience)
+        return plateau(lr, [row["val_top1"] for row in rows], patience=options.patience)
     drops = options.drop_at or [round(0.6 * epochs), round(0.87 * epochs)]
-    return steps(options.lr, len(rows), drops if options.schedule == "steps" else ())
+    return steps(lr, len(rows), drops if options.schedule == "steps" else ())
 
 
-def error_rates(network, split, batch_size, views):
+def scaling(options):
+    """The factor of ε for the size of the batch (Goyal et al. 2017): 1 without --lr-batch."""
+    return options.batch_size / options.lr_batch if options.lr_batch else 1
+
+
+def error_rates(network, split, batch_size, views, ranks):
     """[loss, top-1 error, top-5 error] of a split, with the softmax averaged over the views of every image (§ 4.1).
 
-    views: a function of images (n, H, W, C) that returns a list of views, (n, side, side, C) each.
+    views: a function of images (n, H, W, C) that returns a list of views, (n, side, side, C) each. Processes share the
+    images and add up their counts.
     """
-    totals = np.zeros(3)
-    for start in range(0, len(split.labels), batch_size):
-        labels = split.labels[start:start + batch_size]
-        predictions = [network.predict(view) for view in views(split.images[start:start + batch_size])]
+    totals, own = np.zeros(3), ranks.part(len(split.labels))
+    for start in own[::batch_size]:
+        part = slice(start, min(start + batch_size, own.stop))
+        labels = split.labels[part]
+        predictions = [network.predict(view) for view in views(split.images[part])]
+        if predictions[0] is None:                              # the other tower, in another process, has them
+            continue
         p = np.mean(predictions, axis=0)                                            # (n, classes)
         loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).sum()
         totals += loss, top_errors(p, labels, 1), top_errors(p, labels, 5)
-    return [float(total) for total in totals / len(split.labels)]
+    return [float(total) for total in ranks.total(totals) / len(split.labels)]
 
 
 def how_it_is_used(options, pictures, side, start):
@@ -197,18 +219,25 @@ def main(arguments=None):
 
 def guarded(arguments):
     """The exit status of a command line; an error that a user can fix is a sentence on standard error."""
+    ranks = None
     try:
-        return train(*read_options(arguments, __doc__))
+        ranks = launch.start()
+        with ranks.quiet():
+            options, resume = read_options(arguments, __doc__)
+        ranks.limit = options.wait
+        return train(options, resume, ranks)
     except OSError as error:
-        print(f"train.py: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sentence = f"train.py: {error.filename or 'a file'}: {error.strerror or error}"
     except (UserError, data.DataError, CheckpointError, ValueError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        sentence = f"train.py: {error}"
     except MemoryError as error:
-        print(f"train.py: out of memory ({error}): choose a smaller --batch-size", file=sys.stderr)
+        sentence = f"train.py: out of memory ({error}): choose a smaller --batch-size"
     except KeyboardInterrupt:
-        print("train.py: stopped", file=sys.stderr)
-        return 130
-    return 1
+        sentence = "train.py: stopped"
+    if ranks:
+        ranks.fail(sentence)                                    # ends all, if there are others
+    print(sentence, file=sys.stderr)
+    return 130 if sentence == "train.py: stopped" else 1
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import warnings
 import zlib
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -196,41 +196,47 @@ def npy_header(shape):
 
 # All of them ---------------------------------------------------------------------------------------------------------
 
-def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None, broken=BROKEN):
+def prepare_folder(source, folder, size=256, jpeg=0, workers=None, labels=None, broken=BROKEN, ranks=None):
     """Prepare a source into `folder`: see the top of this file → a sentence with the result.
 
     size: pixels a side (§ 2: 256). jpeg: quality of JPEG-coded shards, 0 for raw ones. workers: processes (default: one
-    per core). labels: see sources.find. broken: the share of the files of a split that may be left out. Raises DataError
-    for errors that a user can fix; KeyboardInterrupt passes through after all processes have ended.
+    per core). labels: see sources.find. broken: the share of the files of a split that may be left out. ranks: this
+    process among those of mpiexec, which share the shards (nn/run/ranks.py). Raises DataError for errors that a user can
+    fix; KeyboardInterrupt passes through after all processes have ended.
     """
     require(size >= 1, f"--size must be at least 1, got {size}")
     require(0 <= jpeg <= 100, f"--jpeg must be a quality from 1 to 100, or 0 for raw pixels, got {jpeg}")
-    workers = os.cpu_count() if workers is None else workers
+    workers = workers or ranks and ranks.threads(None) or os.cpu_count() if workers is None else workers
     require(1 <= workers <= MOST, f"--workers must be from 1 to {MOST}, got {workers}")
     folder = Path(folder)
     require(not folder.exists() or folder.is_dir(), f"{folder}: a file; expected a folder, or an unused name")
     require(0 <= broken <= 1, f"--broken must be a share from 0 to 1, got {broken}")
-    with alone_in(folder):
-        if (folder / "dataset.json").exists():
+    once = ranks.once if ranks else lambda function, *arguments: function(*arguments)
+    with alone_in(folder) if not ranks or ranks.first else nullcontext():
+        if once((folder / "dataset.json").exists):
             return f"{folder}: already complete; verify it with: python data.py check {folder}"
-        plan = make_plan(source, folder, size, jpeg, labels, broken)
-        return carry_out(plan, folder, workers, broken)
+        plan = once(make_plan, source, folder, size, jpeg, labels, broken)
+        jobs = carry_out(plan, folder, workers, ranks)
+        if ranks:
+            ranks.everyone("done")
+        return once(finish, folder, plan, jobs, broken)
 
 
-def carry_out(plan, folder, workers, broken):
-    """Make the missing shards of a plan → the sentence with the result."""
+def carry_out(plan, folder, workers, ranks=None):
+    """Make the missing shards of a plan, of which each rank makes every P-th → the jobs of all shards."""
     size, jpeg = plan["size"], plan["jpeg"]
     jobs = [job for split in splits_in(plan) for job in jobs_of(folder, split, plan)]
-    todo = [job for job in jobs if not Path(f"{job.stem}.tsv").exists()]
+    own = jobs[ranks.rank::ranks.size] if ranks else jobs
+    todo = [job for job in own if not Path(f"{job.stem}.tsv").exists()]
     need = sum(job.count for job in todo) * size * size * 3 * (0.1 if jpeg else 1)
     free = shutil.disk_usage(folder).free
     require(need <= free, f"{folder}: needs about {need / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free on its disk; "
                           f"free space there{'' if jpeg else ', or store JPEG, a tenth as large: --jpeg 90'}")
-    files = sum(job.count for job in jobs)
+    files = sum(job.count for job in own)
     ready = files - sum(job.count for job in todo)
     with tqdm(total=files, initial=ready, unit="img", desc="preparing", disable=None) as bar:
         run(todo, min(workers, max(1, len(todo))), bar)
-    return finish(folder, plan, jobs, broken)
+    return jobs
 
 
 def run(jobs, workers, bar):

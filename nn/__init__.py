@@ -29,7 +29,7 @@ from nn.linear import Flatten, Linear
 from nn.loss import SoftmaxCrossEntropy, softmax, top_errors
 from nn.lrn import LocalResponseNorm
 from nn.network import Network
-from nn.optim import SGD, plateau, steps
+from nn.optim import SGD, plateau, steps, warm_up
 from nn.pool import MaxPool2d
 from nn.run.device import Device, DeviceError, devices
 from nn.run.feed import feed

@@ -23,13 +23,15 @@ class Dropout(Layer):
     def __repr__(self):
         return f"Dropout({self.rate}{', inverted' if self.inverted else ''})"
 
-    def forward(self, x, train=True, key=(0,), part=(0, 1)):
+    def forward(self, x, train=True, key=(0,), part=(0, 1), start=0):
         """x (N, F) → y (N, F). Kept: the mask.
 
         key: whole numbers that the mask is drawn from; the network gives (seed, step, layer's name), so a step can
             be repeated and no state needs saving.
         part: (t, T): x is tower t's share of a layer spread over T towers. Each draws the mask of the whole layer
             and takes its own columns, so that two towers drop the same neurons as one.
+        start: x begins with image number `start` of the batch. A piece of a batch takes its own rows of the batch's
+            mask, so that any pieces, on any number of processes, drop the same neurons as the whole.
         """
         expect_float(self, x)
         scale = 1 - self.rate
@@ -38,8 +40,10 @@ class Dropout(Layer):
         t, T = part
         F = x.shape[-1]
         N = x.size // F                                         # of maps, (N, H, W, F), every pixel has its row
-        bits = philox("dropout", *key)
-        drawn = bits.random_raw((N * F * T + 1) // 2).view("<u4")[:N * F * T]       # 32 bits a neuron
+        skipped = start * (N // max(1, len(x))) * F * T         # 32-bit numbers before x's; a counter gives eight
+        bits = philox("dropout", *key).advance(skipped // 8)
+        skipped %= 8
+        drawn = bits.random_raw((skipped + N * F * T + 1) // 2).view("<u4")[skipped:][:N * F * T]
         keep = drawn.reshape(N, F * T)[:, t * F:(t + 1) * F] >= np.uint32(self.rate * 2**32)
         mask = array_module(x).asarray(keep.reshape(x.shape))
         if self.inverted:

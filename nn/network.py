@@ -51,6 +51,10 @@ class Network:
         self.loss = SoftmaxCrossEntropy()
         self.stages = cut(towers[0], self.shape)
         self.profile = None             # a Profile, to time every stage (nn/run/profile.py)
+        self.place = 0                  # of a batch's first image, where processes share it (nn/run/ranks.py)
+        self.mine = range(len(towers))  # the towers computed here, and what exchanges maps with the others
+        self.others = None
+        self.ready = None               # called with backward's gradients after every stage
         for tower, device in zip(towers, self.devices):
             for layer in tower.values():
                 for key in layer.params:
@@ -65,28 +69,32 @@ class Network:
         last=False leaves the last layer out.
         """
         xs, passes = self.hand_out(images), []                  # {tower: its maps}
+        count = len(next(iter(xs.values())))
         with self.hold_blas():
             for stage in self.stages:
                 widths = {t: x.shape[-1] for t, x in xs.items()}
                 towers = [t for t, tower in enumerate(self.towers) if stage.first in tower]
                 if stage.exchange:                              # the GPUs communicate only here (§ 3.2)
-                    xs = self.towers[0][stage.exchange].forward(xs, self.devices, towers)
+                    xs = (self.others or self.towers[0][stage.exchange]).forward(xs, self.devices, towers)
                 if not last and stage is self.stages[-1]:
                     stage = stage.without_last()
-                passes.append(StagePass(self, stage, towers, widths, len(xs[0])))
+                passes.append(StagePass(self, stage, towers, widths, count))
                 xs = passes[-1].forward(xs, train, step)
-        return xs[0], passes
+        return xs.get(0), passes
 
     def backward(self, dlogits, passes):
         """∂loss/∂logits (N, classes) and what forward returned → gradients in the form of `parameters`. `passes` is
         empty afterwards."""
-        ds, gradients = {0: dlogits}, [{} for _ in self.towers]
+        ds, gradients = {0: dlogits} if 0 in self.mine else {}, [{} for _ in self.towers]
         with self.hold_blas():
             while passes:
                 one = passes.pop()
                 ds = one.backward(ds, gradients)
+                if self.ready:
+                    self.ready(gradients)
                 if one.stage.exchange and ds is not None:
-                    ds = self.towers[0][one.stage.exchange].backward(ds, self.devices, one.widths)
+                    ds = (self.others.backward(ds, self.devices, one.receivers) if self.others else
+                          self.towers[0][one.stage.exchange].backward(ds, self.devices, one.widths))
         return gradients
 
     def loss_and_gradients(self, images, labels, step=0):
@@ -104,7 +112,7 @@ class Network:
         """Probabilities (N, classes) as a NumPy array; rows sum to 1."""
         logits, _ = self.forward(images, train=False)
         with self.devices[0] as first:
-            return first.get(softmax(logits))
+            return None if logits is None else first.get(softmax(logits))
 
     def features(self, images):
         """What the last layer sees, (N, 4096) in the full net, as a NumPy array: § 6.1 compares images by it."""
@@ -121,9 +129,9 @@ class Network:
         if not len(images):
             raise ValueError("the net expects at least one image, got none")
         if isinstance(given, list):
-            return dict(enumerate(given))
+            return {t: given[t] for t in self.mine}
         there = {device.name: device.put(images) for device in self.devices}        # once for two towers on one card
-        return {t: there[device.name] for t, device in enumerate(self.devices)}
+        return {t: there[self.devices[t].name] for t in self.mine}
 
     def hold_blas(self):
         """While our own threads share the work, BLAS uses one thread; in the plain form it uses all."""
@@ -134,6 +142,11 @@ class Network:
     @property
     def parameters(self):
         """Per tower, {"conv1.W": array, …}: the arrays themselves, on the tower's device."""
+        return [own if t in self.mine else {} for t, own in enumerate(self.every)]
+
+    @property
+    def every(self):
+        """The same for all towers: those of other processes have arrays without contents."""
         return [{f"{name}.{key}": array for name, layer in tower.items() for key, array in layer.params.items()}
                 for tower in self.towers]
 
@@ -150,11 +163,12 @@ class Network:
 
     def join(self, arrays):
         """One dict per tower, with arrays like the parameters → one dict of whole NumPy arrays."""
-        return shares.join(arrays, self.devices)
+        return shares.join(self.others.complete(arrays) if self.others else arrays, self.devices)
 
     def split(self, whole):
         """The inverse of join: each tower's share, on its device."""
-        return shares.split(whole, self.parameters, self.devices)
+        split = shares.split(whole, self.every, self.devices)
+        return [own if t in self.mine else {} for t, own in enumerate(split)]
 
     def update(self, t, updates):
         """Apply the nn.optim.Updates of tower t's parameters, where they are."""

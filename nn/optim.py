@@ -67,6 +67,12 @@ class SGD:
             self.network.update(t, updates)
 
 
+def warm_up(lr, epochs, over, factor):
+    """ε after `epochs` epochs (a fraction, too), where ε was multiplied by `factor` for a large batch: it rises evenly
+    from lr / factor to lr over the first `over` epochs (Goyal et al. 2017, § 2.2). Not in the paper. over = 0: lr."""
+    return lr if epochs >= over else lr / factor * (1 + (factor - 1) * epochs / over)
+
+
 def plateau(lr, errors, factor=10.0, drops=3, patience=3):
     """ε after the validation errors of all epochs so far: lr, divided by `factor` whenever the error has stopped
     improving, at most `drops` times (§ 5: by ten, three times). None when it has stopped once more: time to end.

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS, NETWORK, LEARNING, TRAIN, DATA, VIEWS, IMAGENET, KERNELS, STRICT, INTEROP, EVALUATE, LONG, FAST, API, SOURCES = (
     f"tests/test_{name}.py" for name in ("layers", "network", "learning", "train", "data", "views", "imagenet", "kernels",
                                          "strict_network", "interop", "evaluate", "long_runs", "fast", "api", "sources"))
+RANKS = "tests/test_ranks.py"
 
 ANEW = f"{VIEWS}::test_colour_is_drawn_anew_for_every_image_and_epoch_but_not_for_every_batch"
 
@@ -395,6 +396,36 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      "return before[0] + (1 - share) *", f"{LONG}::test_epochs_to_a_target"),
     ("figure 1: a run that bursts goes on", "benchmarks/figure1.py", "if not error > target:", "if error <= target:",
      f"{LONG}::test_a_course_that_bursts_ends_and_has_not_arrived"),
+    ("ranks: dropout masks of the rank's own images, not of the batch's", "nn/run/ranks.py",
+     "self.network.place = int(counts[:self.replica].sum())", "self.network.place = 0", f"{RANKS}::test_losses_are_those_of_one_process"),
+    ("ranks: every rank weighs the same", "nn/run/ranks.py", "type(len(gradient) / count)", "type(1 / self.replicas)",
+     f"{RANKS}::test_losses_are_those_of_one_process"),
+    ("ranks: a gradient is not summed", "nn/run/ranks.py", "if (t, name) not in self.begun:", 'if (t, name) not in self.begun and name != "conv3.b":',
+     f"{RANKS}::test_losses_are_those_of_one_process"),
+    ("ranks: towers joined in the order of arrival", "nn/run/ranks.py", "concatenate([x, theirs][::1 - 2 * self.mine], axis=-1)",
+     "concatenate([x, theirs], axis=-1)", f"{RANKS}::test_losses_are_those_of_one_process"),
+    ("ranks: a tower keeps the other's half of the gradient", "nn/run/ranks.py", "own = halves[self.mine]", "own = halves[0]",
+     f"{RANKS}::test_losses_are_those_of_one_process"),
+    ("ranks: all write the checkpoint's tower alone", "nn/run/ranks.py", "return every[::1 - 2 * self.mine]", "return every",
+     f"{RANKS}::test_a_run_on_ranks_is_a_run"),
+    ("ranks: each tests on its own images alone", "nn/run/ranks.py", "return self.rows(numbers).sum(0)",
+     "return np.asarray(numbers) * self.replicas", f"{RANKS}::test_a_run_on_ranks_is_a_run"),
+    ("ranks: a signal stops its own rank", "nn/run/ranks.py", "return int(rows[:, 0].max()), bool", "return int(stop), bool",
+     f"{RANKS}::test_a_signal_to_any_rank_stops_all_after_the_same_step"),
+    ("ranks: other options are not noticed", "nn/run/ranks.py", "if mine != theirs:", "if False:",
+     f"{RANKS}::test_ranks_that_differ_are_told_before_the_first_step"),
+    ("ranks: a wait without end names all", "nn/run/ranks.py", "if waited > self.limit / 2 and not called:", "if False:",
+     f"{RANKS}::test_a_rank_that_hangs_is_named"),
+    ("ranks: a killed rank is not named", "nn/run/watch.py", 'sys.stdin.buffer.read() or sentence.encode()', 'sys.stdin.buffer.read() or b"!"',
+     f"{RANKS}::test_a_rank_killed_ends_all_and_the_run_goes_on_to_the_same_bits"),
+    ("ranks: all prepare all shards, but the last", "imaging/prepare.py", "own = jobs[ranks.rank::ranks.size]", "own = jobs[ranks.rank:-1:ranks.size]",
+     f"{RANKS}::test_preparing_gives_the_same_bytes"),
+    ("ranks: a batch script of SLURM counts as many processes", "nn/run/launch.py", '"SLURM_STEP_NUM_TASKS")', '"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")',
+     f"{RANKS}::test_launchers_are_known_by_their_variables"),
+    ("dropout: every piece draws the batch's first rows", "nn/dropout.py", "skipped = start * (N //", "skipped = 0 * (N //",
+     f"{LAYERS}::test_dropout_of_pieces_is_the_whole_batchs"),
+    ("warm-up: from nothing", "nn/optim.py", "(1 + (factor - 1) * epochs / over)", "(factor * epochs / over)",
+     f"{LEARNING}::test_the_warm_up_rises_evenly_to_the_scaled_rate"),
     ("long runs: the views of another row", "notebooks/full_runs.py", '(row["seed"], row["views"]) == (seed, views)',
      'row["seed"] == seed', f"{LONG}::test_the_stored_predictions_are_those_of_the_stored_net")]
 

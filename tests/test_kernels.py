@@ -45,6 +45,7 @@ LARGER = {      # more than one block of threads, and no whole number of them
     "larger pool of 4, stride 1": (MaxPool2d(4, 1), (1, 9, 12, 7))}
 LARGER_DROPOUTS = {
     "larger dropout": (Dropout(), (5, 77), dict(key=(3, 4, "fc6"))),
+    "larger dropout from image 3 of the batch on": (Dropout(), (5, 77), dict(key=(3, 4, "fc6"), start=3)),
     "larger dropout inverted, second of 3 towers": (Dropout(0.3, inverted=True), (7, 53), dict(key=(5,), part=(1, 3)))}
 LAYERS = cases({name: (*case, {})[:3] for name, case in
                 (CONVOLUTIONS | NORMS | POOLS | LARGER | DROPOUTS | LARGER_DROPOUTS).items()})
@@ -240,7 +241,7 @@ def test_more_threads_than_numbers_change_nothing(name, on_shim):
     {"im2col": lambda: cuda.launch(name, count, (a["x"], a["y"]), 1, 1, count, 0, count, 1, 1, 1, 1, 1, 0, 1),
      "lrn_backward": lambda: cuda.launch(name, count, (a["y"], a["x"], a["d"], a["g"]), count, 2, 1.0, 0.75),
      "max_pool_backward": lambda: cuda.launch(name, count, (a["y"], winner, a["x"]), 1, 1, count, 1, 1, 1, 1),
-     "dropout": lambda: cuda.launch(name, count, (a["x"], a["y"], mask), count, 0, count, np.uint64(1), np.uint64(2),
+     "dropout": lambda: cuda.launch(name, count, (a["x"], a["y"], mask), count, np.uint64(0), count, np.uint64(1), np.uint64(2),
                                     np.uint32(9), 1.0),
      "sgd": lambda: cuda.launch(name, count, (a["w"], a["v"], a["g"]), 0.9, 0.0, 0.1)}[name]()
     on_shim.check_guards()

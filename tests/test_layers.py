@@ -369,6 +369,15 @@ def test_dropout_of_towers_is_the_whole_layers(towers):
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), kept(Dropout(), (5, 8 * towers), **draw))
 
 
+@pytest.mark.parametrize("shape", [(11, 7), (5, 3, 2, 3)])
+def test_dropout_of_pieces_is_the_whole_batchs(shape):
+    whole = kept(Dropout(), shape, key=(1, 2), part=(1, 2))
+    for cut in 1, 2, 4:
+        pieces = [kept(Dropout(), (length, *shape[1:]), key=(1, 2), part=(1, 2), start=start)
+                  for start, length in ((0, cut), (cut, shape[0] - cut))]
+        np.testing.assert_array_equal(np.concatenate(pieces), whole)
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.3, 0.5, 0.9])
 @pytest.mark.parametrize("inverted", [False, True])
 def test_dropout(rate, inverted):

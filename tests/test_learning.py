@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import nn.fast.cpu
+import train
 from alexnet import SmallAlexNet
-from nn import SGD, CheckpointError, Device, load_checkpoint, plateau, save_checkpoint, steps
+from nn import SGD, CheckpointError, Device, load_checkpoint, plateau, save_checkpoint, steps, warm_up
 from nn.fast import CpuForms, PlainForms
 from nn.run.workers import Workers
+from training.options import read_options
 
 TINY = dict(kernels=(8, 8, 8, 8, 8), neurons=12)
 
@@ -21,6 +23,14 @@ def one_layer(W, b, forms=None):
     forms = forms or CpuForms(Workers(2))
     return SimpleNamespace(parameters=[{"fc1.W": W, "fc1.b": b}], devices=[Device()],
                            update=lambda t, updates: forms.update(updates))
+
+
+def test_the_warm_up_rises_evenly_to_the_scaled_rate():
+    assert [warm_up(0.8, epochs, 4, 8) for epochs in (0, 2, 4, 9)] == pytest.approx([0.1, 0.45, 0.8, 0.8])
+    assert warm_up(0.8, 0, 0, 8) == 0.8
+    options = read_options(["--batch-size", "256", "--lr-batch", "64", "--lr", "0.02", "--schedule", "constant"])[0]
+    assert train.learning_rate(options, [], 10) == 0.08 and train.scaling(options) == 4
+    assert train.learning_rate(read_options(["--batch-size", "256", "--lr", "0.02"])[0], [], 10) == 0.02
 
 
 @pytest.mark.parametrize("block", [1 << 16, 5, None])

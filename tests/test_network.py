@@ -160,9 +160,9 @@ def test_dropout_masks_follow_from_seed_step_and_layer(monkeypatch):
     """The two towers draw from one key and take a part each; no other seed, step or layer draws from it."""
     drawn, forward = [], Dropout.forward
 
-    def seen(self, x, train, key, part):
+    def seen(self, x, train, key, part, start):
         drawn.append((key, part))
-        return forward(self, x, train, key, part)
+        return forward(self, x, train, key, part, start)
     monkeypatch.setattr(Dropout, "forward", seen)
     for seed in (0, 1):
         for step in (0, 1):

@@ -15,15 +15,17 @@ FETCH = 20              # steps whose loss and errors are copied from a GPU toge
 class Meter:
     """Adds the losses and errors of an epoch's batches to run.sums, and shows them in a progress bar.
 
-    total: images in the epoch; seen: how many of them were trained on before a resume.
+    total: images in the epoch; seen: how many of them were trained on before a resume; ranks: the processes that share
+    a batch.
     """
 
-    def __init__(self, run, lr, total, seen, title):
-        self.run, self.lr, self.first, self.seen = run, lr, seen, seen
+    def __init__(self, run, lr, total, seen, title, ranks):
+        self.run, self.lr, self.first, self.seen, self.ranks = run, lr, seen, seen, ranks
         self.device, self.every = run.network.devices[0], 1 if run.network.on_cpu else FETCH
         self.pending = []               # (images, loss, top-1 errors, top-5 errors) of steps, still on the device
         self.began, self.waiting = time.monotonic(), 0.0
-        self.bar = tqdm(total=total, initial=seen, unit="img", desc=title, leave=False, disable=None)
+        self.bar = tqdm(total=total, initial=seen, unit="img", desc=title, leave=False,
+                        disable=None if ranks.first else True)
 
     def waited_for(self, batches):
         """Yield the batches, and count the time until each arrives as waiting."""
@@ -35,18 +37,23 @@ class Meter:
                 return
             yield batch
 
-    def add(self, loss, logits, labels):
-        """Count a step's loss and errors; the numbers stay on the device until `fetch`."""
-        self.pending.append((len(labels), loss, top_errors(logits, labels, 1), top_errors(logits, labels, 5)))
-        self.seen += len(labels)
-        self.bar.update(len(labels))
+    def add(self, loss, logits, labels, of):
+        """Count a step's loss and errors; the numbers stay on the device until `fetch`. of: images in the batch, of which
+        `labels` are this process's. (logits is None where another process has the last layer.)"""
+        zero = np.zeros(())
+        self.pending.append((0, zero, zero, zero) if logits is None else
+                            (len(labels), loss, top_errors(logits, labels, 1), top_errors(logits, labels, 5)))
+        self.seen += of
+        self.bar.update(of)
 
     def fetch(self):
         """Add what is pending to run.sums. Raises UserError if a loss is not finite. Waits for the device."""
-        for n, (loss, top1, top5) in zip((n for n, *_ in self.pending), self.numbers()):
-            self.run.expect_finite(math.isfinite(loss), "the loss", self.lr)
-            sums = self.run.sums
-            self.run.sums = [sums[0] + loss * n, sums[1] + top1, sums[2] + top5]
+        own = [(n, *numbers) for (n, *_), numbers in zip(self.pending, self.numbers())]
+        for step in self.ranks.rows(own).transpose(1, 0, 2) if own else ():            # (ranks, 4)
+            for rank, (n, loss, top1, top5) in enumerate(step.tolist()):
+                self.run.expect_finite(math.isfinite(loss), f"the loss{self.ranks.where(rank)}", self.lr)
+                sums = self.run.sums
+                self.run.sums = [sums[0] + loss * n, sums[1] + int(top1), sums[2] + int(top5)]
         self.pending.clear()
         self.bar.set_postfix(loss=f"{self.run.sums[0] / self.seen:.3f}", error=f"{self.run.sums[1] / self.seen:.1%}",
                              refresh=False)

@@ -33,6 +33,9 @@ DEFAULTS = dict(
     seed=0,
     workers=2,              # § 4.1: images are made on the CPU while the GPU trains on the batch before
     plain=False,
+    model_parallel=False,
+    wait=600.0,             # seconds
+    warm_up=0.0,            # not in the paper, nor --lr-batch
     convolution="winograd",     # not in the paper: 0.57 of a step's time (docs/speed.md)
     device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
     profile=0,
@@ -53,7 +56,8 @@ MODEL_DEFAULTS = {
     "figure1": dict(        # § 3.1 states none: found by trying
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
-MAY_CHANGE = {"data", "epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every"}   # on resume
+MAY_CHANGE = {"data", "epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every",
+              "model_parallel", "wait"}         # on resume
 # Of the net's architecture, passed on to alexnet.py where they are given.
 ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k", "lrn_across",
                 "spatial_norm", "pool", "pool_ties", "dropout", "inverted_dropout", "dropout_before")
@@ -95,6 +99,10 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "the 2012 code froze conv1 after 72)")
     add("--schedule", choices=("plateau", "steps", "constant"), help="plateau: ε ÷ 10 when the validation error stops "
         "improving, three times, then stop (§ 5, default); steps: ε ÷ 10 at --drop-at (default for small)")
+    add("--lr-batch", type=int, metavar="IMAGES", help="the batch that --lr is for: with another --batch-size, ε is multiplied by "
+        "their ratio (Goyal et al. 2017; not in the paper; default: ε as it is)")
+    add("--warm-up", type=float, metavar="EPOCHS", help="with --lr-batch: ε rises evenly from --lr to its multiple over these "
+        "first epochs (Goyal et al. 2017: 5; default: 0)")
     add("--patience", type=int, help="epochs without a new best after which the error has 'stopped improving' (§ 5: by "
         "eye; default: 3)")
     add("--drop-at", type=int, nargs="+", metavar="EPOCH", help="with --schedule steps: after how many epochs (the 2012 "
@@ -130,6 +138,10 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "differs from the exact sum by up to 3e-5 of the largest output (float32); direct, by 1e-6")
     add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "
         "that one; cuda:0,cuda:1: these")
+    add("--model-parallel", action=yes_or_no, help="under mpiexec: a tower per process, on the paper's two GPUs or two machines "
+        "(§ 3.2); an even number of processes is that many pairs, which share every batch")
+    add("--wait", type=float, metavar="SECONDS", help="under mpiexec: the time after which a process that does not answer is "
+        "given up (default: 600)")
     add("--profile", type=int, metavar="N", help="after three steps to warm up, print for N steps the time of every "
         "stage on each device, the bytes copied between devices, and the memory")
     add("--save-every", type=float, metavar="SECONDS", help="time between checkpoints within an epoch (default: 300)")
@@ -190,10 +202,10 @@ def read_options(arguments=None, description=None):
 
 
 # Smallest values, what numbers must be more than, largest values, and what numbers must be less than.
-LEAST = dict.fromkeys(("batch_size", "patience", "epochs", "threads", "size", "view", "images_per_crop", "towers"), 1) | dict.fromkeys(
-    ("workers", "cutout", "colour", "profile", "freeze_from", "colour_until", "momentum", "weight_decay", "bias_decay",
+LEAST = dict.fromkeys(("batch_size", "lr_batch", "patience", "epochs", "threads", "size", "view", "images_per_crop", "towers"), 1) | dict.fromkeys(
+    ("workers", "cutout", "warm_up", "colour", "profile", "freeze_from", "colour_until", "momentum", "weight_decay", "bias_decay",
      "bias_rate", "lrn_alpha", "dropout", "save_every", "seed", "holdout"), 0)
-MORE = dict.fromkeys(("lr", "scale", "lrn_k"), 0)
+MORE = dict.fromkeys(("lr", "scale", "lrn_k", "wait"), 0)
 MOST = dict(workers=1024, threads=1024, size=16384, batch_size=1 << 20)
 LESS = dict.fromkeys(("momentum", "dropout", "holdout"), 1)
 

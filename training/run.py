@@ -22,6 +22,7 @@ import numpy as np
 
 from nn import load_checkpoint, save_checkpoint
 from nn.checkpoint import write_text
+from nn.run import launch
 from training.errors import UserError, expect
 
 COLUMNS = ("epoch", "lr", "train_loss", "train_top1", "train_top5", "val_loss", "val_top1", "val_top5",
@@ -40,18 +41,20 @@ class Run:
     saved_step  the step of that checkpoint
     """
 
-    def __init__(self, folder, network, sgd, identity, bad=()):
+    def __init__(self, folder, network, sgd, identity, bad=(), ranks=None):
         """identity: what must be the same when the run resumes, see identity_of.
         bad: "path: reason" for each image that is left out; grows during the run if images are decoded on use.
+        ranks: the processes that share the run: the first reads and writes its files.
 
         Continues from the folder's checkpoint, if there is one. Raises UserError if the identity is not the checkpoint's,
         CheckpointError if the checkpoint is damaged or its epochs are in log.csv without it.
         """
         self.folder, self.network, self.sgd = Path(folder), network, sgd
-        self.identity, self.bad = identity, bad
+        self.identity, self.bad, self.ranks = identity, bad, ranks or launch.One()
         self.rows, self.batch, self.sums, self.step = [], 0, [0.0, 0, 0], 0
-        if any((self.folder / name).exists() for name in ("checkpoint.npz", "log.csv")):
-            facts, arrays = load_checkpoint(self.folder / "checkpoint.npz")
+        stored = self.ranks.once(self.load)
+        if stored:
+            facts, arrays = stored
             before = facts["identity"]                      # runs of the first edition: without names and sample
             differ = [key for key in identity if key != "data" and key in before and before[key] != identity[key]]
             expect(not differ, f"the data is not what this run began with: "
@@ -62,6 +65,11 @@ class Run:
             self.rows, self.batch, self.sums, self.step = (facts[name] for name in ("rows", "batch", "sums", "step"))
         self.saved, self.saved_step = time.monotonic(), self.step
 
+    def load(self):
+        """The checkpoint, if there is one."""
+        if any((self.folder / name).exists() for name in ("checkpoint.npz", "log.csv")):
+            return load_checkpoint(self.folder / "checkpoint.npz")
+
     def write_config(self, options, side):
         """options: as read_options returns them; side: of a view."""
         self.write_json("config.json", dict(
@@ -71,14 +79,16 @@ class Run:
 
     def save(self, lr):
         """Write the checkpoint. Raises UserError, and leaves the old one, if a weight is not finite or the disk is full."""
-        weights = self.network.weights()
+        bad = self.ranks.union(self.bad)
+        weights, velocity = self.network.weights(), self.network.join(self.sgd.velocity)
         self.expect_finite(all(np.isfinite(array).all() for array in weights.values()), "a weight", lr)
-        with self.writing():
-            if self.bad:
-                write_text(self.folder / "bad_images.txt", "\n".join(self.bad) + "\n")
-            save_checkpoint(self.folder / "checkpoint.npz",
-                            dict(identity=self.identity, rows=self.rows, batch=self.batch, sums=self.sums, step=self.step),
-                            weights=weights, velocity=self.network.join(self.sgd.velocity))
+        if self.ranks.first:
+            with self.writing():
+                if bad:
+                    write_text(self.folder / "bad_images.txt", "\n".join(bad) + "\n")
+                save_checkpoint(self.folder / "checkpoint.npz",
+                                dict(identity=self.identity, rows=self.rows, batch=self.batch, sums=self.sums, step=self.step),
+                                weights=weights, velocity=velocity)
         self.saved, self.saved_step = time.monotonic(), self.step
 
     @contextmanager
@@ -98,23 +108,27 @@ class Run:
         self.rows.append(row)
         self.batch, self.sums = 0, [0.0, 0, 0]
         if row["val_top1"] == min(earlier["val_top1"] for earlier in self.rows):
-            with self.writing():
-                save_checkpoint(self.folder / "best.npz", dict(identity=self.identity, epoch=row["epoch"], use=use),
-                                weights=self.network.weights(), use={"mean": mean})
+            weights = self.network.weights()
+            if self.ranks.first:
+                with self.writing():
+                    save_checkpoint(self.folder / "best.npz", dict(identity=self.identity, epoch=row["epoch"], use=use),
+                                    weights=weights, use={"mean": mean})
         self.save(row["lr"])
-        with self.writing():
-            write_text(self.folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [
+        if self.ranks.first:
+            with self.writing():
+                write_text(self.folder / "log.csv", "".join(",".join(map(str, line)) + "\n" for line in [
                 COLUMNS, *(row.values() for row in self.rows)]))
 
     def load_best(self):
         """Give the network the weights of best.npz → (the epoch that they are from, {"conv1.W": array, …})."""
-        facts, arrays = load_checkpoint(self.folder / "best.npz")
+        facts, arrays = self.ranks.once(load_checkpoint, self.folder / "best.npz")
         self.network.load_weights(arrays["weights"])
         return facts["epoch"], arrays["weights"]
 
     def write_json(self, name, facts):
-        with self.writing():
-            write_text(self.folder / name, json.dumps(facts, indent=2) + "\n")
+        if self.ranks.first:
+            with self.writing():
+                write_text(self.folder / name, json.dumps(facts, indent=2) + "\n")
 
     def expect_finite(self, finite, what, lr):
         """Raise UserError with the step, the learning rate and what to try, unless `what` is finite."""

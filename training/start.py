@@ -1,6 +1,7 @@
 """What a run starts from: its network, with initial values drawn from the seed, or with the weights of --weights."""
 
 import inspect
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from alexnet import MODELS
 from nn import load_checkpoint, save_checkpoint
 from training.errors import UserError, expect
 from training.options import ALTERNATIVES, INITIAL, given, option
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Start(NamedTuple):
@@ -37,16 +40,18 @@ def write_start(start, folder):
     save_checkpoint(Path(folder, "start.npz"), dict(architecture=start.architecture), start=dict(mean=start.mean))
 
 
-def build(options, pictures, side, start=None):
-    """The network that the options describe. Raises UserError in the words of the command line."""
+def build(options, pictures, side, ranks, start=None):
+    """The network that the options describe, on this process's devices. Raises UserError in the words of the command line."""
     make = MODELS[options.model]
     alternatives = (start.architecture if start else {}) | given(options, ALTERNATIVES + INITIAL)
     known = inspect.signature(make).parameters
     unknown = [option(name) for name in alternatives if name not in known and "options" not in known]
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
     shape = (side, side, pictures.train.images.shape[3])
+    one = options.model == "figure1" or options.one_gpu or options.model_parallel
+    devices = ranks.devices(options.device, 1 if one else alternatives.get("towers", 2))
     try:
-        network = make(len(pictures.classes), shape, seed=options.seed, threads=options.threads, devices=options.device,
+        network = make(len(pictures.classes), shape, seed=options.seed, threads=ranks.threads(options.threads), devices=devices,
                        plain=options.plain, convolution=options.convolution, **alternatives)
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
@@ -74,6 +79,17 @@ def keep_what_fits(network, trained, classes):
                  f"expected {', '.join(f'{k} {v.shape}' for k, v in list(own.items())[:2])} …; leave the options of the net out")
     return f"from {trained.name}: {', '.join(kept)}" + (f"; drawn anew: {', '.join(drawn)} ({len(trained.classes)} classes "
                                                         f"there, {len(classes)} here)" if drawn else "")
+
+
+def what_must_agree(options, pictures, mean):
+    """What must be the same in all processes that share a run: {what: value}."""
+    own = {option(name): value for name, value in vars(options).items() if name not in ("threads", "workers", "device", "wait")}
+    seen = [pictures.name, len(pictures.classes), zlib.crc32(mean)]
+    for split in pictures.train, pictures.validation, pictures.test:
+        some = np.linspace(0, len(split.labels) - 1, min(32, len(split.labels))).astype(int)
+        seen += [zlib.crc32(split.labels), zlib.crc32(np.ascontiguousarray(split.images[some]))]
+    code = b"".join(path.read_bytes() for path in sorted(ROOT.glob("[nit]*/**/*.py")))
+    return own | {"the data": seen, "the program": zlib.crc32(code)}
 
 
 def expect_memory(network, batch_size):

@@ -155,13 +155,14 @@ class CudaMaxPool2d(MaxPool2d):
 class CudaDropout(Dropout):
     """Dropout whose kernel draws the mask's bits on the device: the same bits as the plain form's."""
 
-    def forward(self, x, train=True, key=(0,), part=(0, 1)):
+    def forward(self, x, train=True, key=(0,), part=(0, 1), start=0):
         cuda = fused(x)
         if not (cuda and train):
-            return super().forward(x, train, key, part)
+            return super().forward(x, train, key, part, start)
         self.expect(x)
         (t, T), F = part, x.shape[-1]
         bits, least = philox("dropout", *key), np.uint32(self.rate * 2**32)
         factor = x.dtype.type(1 / (1 - self.rate) if self.inverted else 1)
-        y, mask = cuda.dropout(x, bits.state["state"]["key"], t * F, T * F, least, factor)
+        first = start * (x.size // F // max(1, len(x))) * T * F + t * F
+        y, mask = cuda.dropout(x, bits.state["state"]["key"], first, T * F, least, factor)
         return y, (mask * factor if self.inverted else mask)

@@ -161,12 +161,14 @@ __device__ unsigned int philox(unsigned long long index, unsigned long long key0
     return index % 2 ? word >> 32 : word;                                   // the low half comes first
 }
 
-// y = x · factor where the neuron's random number reaches `threshold` (rate · 2^32), else 0. x is (N, F), the columns
-// from `first` on of a layer that has `all` in all its towers; the layer's random numbers are counted row by row.
+// y = x · factor where the neuron's random number reaches `threshold` (rate · 2^32), else 0. x is (N, F), part of the
+// columns of a layer that has `all` in all its towers. The layer's random numbers are counted row by row over the whole
+// batch; `first` is the number of x[0, 0].
 //
 // Must move, per neuron: 4 read, 5 written (y, mask). Moves that. (Eight neighbours compute the same four words: the
 // layers are small, and sharing words would complicate the towers' edges.)
-extern "C" __global__ void dropout(const real *x, real *y, bool *mask, long long count, int F, int first, int all,
+extern "C" __global__ void dropout(const real *x, real *y, bool *mask, long long count, int F,
+                                   unsigned long long first, int all,
                                    unsigned long long key0, unsigned long long key1, unsigned int threshold,
                                    real factor) {
     long long i = thread();

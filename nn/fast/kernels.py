@@ -108,12 +108,12 @@ class Kernels:
         return dx
 
     def dropout(self, x, key, first, features, threshold, factor):
-        """x (…, F) → y, mask (bool): y = x · factor where the mask is true. key: two uint64, Philox's; x is the
-        columns from `first` on of a layer of `features`; kept are numbers of at least `threshold`, of 2^32."""
+        """x (…, F) → y, mask (bool): y = x · factor where the mask is true. key: two uint64, Philox's; x is columns
+        of a layer of `features`, and x[0, 0] has number `first`; kept are numbers of at least `threshold`, of 2^32."""
         x = self.xp.ascontiguousarray(x)
         y, mask = self.xp.empty(x.shape, self.real), self.xp.empty(x.shape, np.bool_)
-        self.launch("dropout", x.size, (x, y, mask), x.shape[-1], first, features, np.uint64(key[0]),
-                    np.uint64(key[1]), np.uint32(threshold), float(factor))
+        self.launch("dropout", x.size, (x, y, mask), x.shape[-1], np.uint64(first), features,
+                    np.uint64(key[0]), np.uint64(key[1]), np.uint32(threshold), float(factor))
         return y, mask
 
     def sgd(self, w, v, gradient, momentum, decay, rate):

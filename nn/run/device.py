@@ -142,6 +142,12 @@ class CudaDevice(Device):
         with self:
             array.set(pinned, stream=self.copying)
 
+    def copy_out(self, array, pinned, computed):
+        """Copy `array` into a pinned NumPy array after the event `computed`, beside later work, and wait for it."""
+        with self:
+            self.copying.wait_event(computed)
+            array.get(stream=self.copying, out=pinned)
+
     def event(self, stream=None, timing=False):
         """A point in the work queued so far, here or on `stream`, for others to wait for."""
         with self:

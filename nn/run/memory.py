@@ -20,6 +20,9 @@ def ledger(network, count):
         columns, shape = max(columns, most_columns(layer, shape)), layer.output_shape(shape)
     entries = []
     for t, own in enumerate(network.parameters):
+        if not own:                     # another process has this tower
+            entries.append({"weights": 0, "velocities": 0})
+            continue
         weights = sum(array.nbytes for array in own.values())
         kept = arrays_in([job.caches for one in passes for job in one.jobs if job.tower == t])
         item = next(iter(own.values())).itemsize

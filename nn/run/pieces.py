@@ -26,13 +26,15 @@ class Job:
 
 
 class StagePass:
-    """One batch in one stage of `towers`, forward and then backward.
+    """One batch in one stage, forward and then backward.
 
+    receivers: the towers that have the stage; `towers`: those of them that this process computes (in general all).
     widths: {tower: channels} of the exchange's inputs, which backward needs.
     """
 
-    def __init__(self, network, stage, towers, widths, count):
-        self.network, self.stage, self.towers, self.widths = network, stage, towers, widths
+    def __init__(self, network, stage, receivers, widths, count):
+        self.network, self.stage, self.receivers, self.widths = network, stage, receivers, widths
+        self.towers = towers = [t for t in receivers if t in network.mine]
         self.jobs = [Job(images, t) for images in pieces(network, stage, count) for t in towers]
         layers = [(t, name) for t in towers for name in stage.layers]
         prepared = self.run(lambda at: network.forms.prepare(network.layers[at[0]][at[1]], count), layers)
@@ -49,8 +51,8 @@ class StagePass:
             for name in self.stage.layers:
                 layer, more = network.layers[job.tower][name], self.prepared[job.tower, name]
                 if isinstance(layer, Dropout):
-                    part = (0, 1) if layer.whole else (job.tower, len(self.towers))
-                    more = dict(key=(network.seed, step, name, job.images.start), part=part)
+                    part = (0, 1) if layer.whole else (job.tower, len(self.receivers))
+                    more = dict(key=(network.seed, step, name, 0), part=part, start=network.place + job.images.start)
                 x, cache = layer.forward(x, train, **more)
                 job.caches.append(cache)
         job.result = x
@@ -59,12 +61,12 @@ class StagePass:
         """{tower: ∂loss/∂y of the whole batch} → the same for the stage's inputs, or None at the images. Adds the
         gradients of the stage's parameters to `gradients`, one dict per tower."""
         network = self.network
-        sums = min(network.workers.threads, len(self.jobs)) if network.in_threads else 1
+        sums = min(network.workers.threads, len(self.jobs)) or 1 if network.in_threads else 1
         shares = [self.jobs[i::sums] for i in range(sums)]          # the order of sums does not depend on the threads
         for total in self.run(lambda jobs: self.backward_jobs(jobs, ds), shares):
             for own, more in zip(gradients, total):
                 add(own, more)
-        return None if self.jobs[0].result is None else self.collect(ds)
+        return None if self.jobs and self.jobs[0].result is None else self.collect(ds)
 
     def backward_jobs(self, jobs, ds):
         """Some jobs, one after the other → the sums of their gradients, one dict per tower."""
