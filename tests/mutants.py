@@ -400,7 +400,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      "self.network.place = int(counts[:self.replica].sum())", "self.network.place = 0", f"{RANKS}::test_losses_are_those_of_one_process"),
     ("ranks: every rank weighs the same", "nn/run/ranks.py", "type(len(gradient) / count)", "type(1 / self.replicas)",
      f"{RANKS}::test_losses_are_those_of_one_process"),
-    ("ranks: a gradient is not summed", "nn/run/ranks.py", "if (t, name) not in self.begun:", 'if (t, name) not in self.begun and name != "conv3.b":',
+    ("ranks: a gradient is not summed", "nn/run/ranks.py", "if (t, name) not in self.begun:", "if (t, name) not in self.begun and name != 'conv3.b':",
      f"{RANKS}::test_losses_are_those_of_one_process"),
     ("ranks: towers joined in the order of arrival", "nn/run/ranks.py", "concatenate([x, theirs][::1 - 2 * self.mine], axis=-1)",
      "concatenate([x, theirs], axis=-1)", f"{RANKS}::test_losses_are_those_of_one_process"),

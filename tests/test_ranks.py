@@ -274,7 +274,7 @@ def test_launchers_are_known_by_their_variables(monkeypatch, variables, expected
 
 
 def test_without_mpi4py_it_is_one_sentence(tmp_path):
-    (tmp_path / "mpi4py.py").write_text("raise ImportError")
+    (tmp_path / "mpi4py.py").write_text("raise ModuleNotFoundError")
     env = CLEAN | {"PYTHONPATH": str(tmp_path), "PMI_SIZE": "2"}
     status, _, err = run(0, ROOT / "train.py", env=env | {"PMI_RANK": "0"})
     assert status == 1 and "found no mpi4py" in err and err.count("\n") == 1

@@ -23,14 +23,15 @@ def start(wait=600.0):
     size = stated(SIZES) or 1
     if size == 1:
         return One()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)            # outside of training, Ctrl-C ends a rank, and so all
     try:
-        import mpi4py  # noqa: F401
-    except ImportError:
+        from mpi4py import MPI  # noqa: F401
+    except (ImportError, RuntimeError) as error:            # RuntimeError: it finds no MPI
+        found = "no mpi4py" if isinstance(error, ModuleNotFoundError) else f"no MPI ({str(error).splitlines()[0]})"
         if stated(NUMBERS) == 0:
-            print(f"found no mpi4py, which {size} processes need to work together: pip install -r "
+            print(f"found {found}, which {size} processes need to work together: pip install -r "
                   "requirements/mpi.txt, or start one process, without mpiexec", file=sys.stderr)
         sys.exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)            # outside of training, Ctrl-C ends a rank, and so all
     from nn.run.ranks import Ranks
     return Ranks(size, wait)
 

@@ -245,10 +245,10 @@ class Ranks:
 
 
 class Summing:
-    """Sums gradients over ranks in a thread, while the main thread computes those of the layers before.
+    """Sums gradients over ranks in a thread, while backward goes on in the main thread.
 
-    Reductions are made in the order in which backward finishes the parameters, the same on all ranks. (A thread: MPI
-    moves a message on only while somebody looks at its request.) The arrays of a GPU go through pinned memory.
+    Reductions are made in the order in which backward finishes the parameters, the same on all ranks. (In a thread,
+    because MPI moves a message on only while somebody looks at its request.) A GPU's arrays go through pinned memory.
     """
 
     def __init__(self, ranks, comm):
