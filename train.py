@@ -20,10 +20,8 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("train.py needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": run it with a newer one")
 
-import signal
-import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import numpy as np
 
@@ -35,6 +33,7 @@ from training.errors import UserError, expect
 from training.meter import Meter
 from training.options import ALTERNATIVES, IMAGES, given, read_options
 from training.run import COLUMNS, Run, identity_of, new_folder
+from training.signals import stop_signals
 from training.start import build, expect_memory, keep_what_fits, start_from, what_must_agree, write_start
 from training.terminal import any_terminal
 
@@ -76,7 +75,8 @@ def train(options, resume=None, ranks=None):
         run.save(options.lr)
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
           f"{len(pictures.test.labels):,} to test; broken and left out: {len(pictures.bad)}. {run.folder}/")
-    print(*([kept] if kept else []), *(f"passed over: {line}" for line in pictures.passed), sep="\n", end="\n" * bool(kept or pictures.passed))
+    for line in [kept] * bool(kept) + [f"passed over: {files}" for files in pictures.passed]:
+        print(line)
 
     def batches():
         """The rest of the current epoch."""
@@ -187,27 +187,6 @@ def how_it_is_used(options, pictures, side, start):
     return dict(model=options.model, options=architecture, classes=pictures.classes,
                 size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
                 seed=options.seed, holdout=options.holdout)
-
-
-@contextmanager
-def stop_signals():
-    """→ a list that takes the number of the first SIGINT (Ctrl-C) or SIGTERM. The handlers
-    from before are then back, so a second signal acts as usual. In a thread, where Python allows no signal handlers, the
-    list stays empty."""
-    stop, before = [], {}
-
-    def restore():
-        while before:
-            number, handler = before.popitem()
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)   # None: not set from Python
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda number, frame: (stop.append(number), restore()))
-    try:
-        yield stop
-    finally:
-        restore()
 
 
 def main(arguments=None):

@@ -442,6 +442,7 @@ def programs():
 def test_no_wrong_value_ends_in_a_traceback(program, before, name, tmp_path, monkeypatch, capfd):
     """One sentence, or a run: never an exception that passes through. (Of nets that need a GPU or gigabytes: a sentence.)"""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "learning_rate", lambda options, rows, epochs: None if rows else options.lr)   # an epoch
     rng = np.random.default_rng(0)
     np.savez("tiny.npz", x_train=rng.integers(0, 256, (40, 28, 28), np.uint8), y_train=np.arange(40) % 2,
              x_test=rng.integers(0, 256, (8, 28, 28), np.uint8), y_test=np.arange(8) % 2)
