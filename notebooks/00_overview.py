@@ -319,7 +319,7 @@ third = ...
 third = 384 * (3 * 3 * 256 + 1)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(third, 885_120, [(884_736, "a kernel has a bias, too"), (384 * (9 * 128 + 1), "it sees the maps of both towers, 256"),
                        (384 * 9 * 256 + 1, "every kernel has a bias of its own: 384 of them")])
 
@@ -335,7 +335,7 @@ def first_layer(side):
     return places * places * 96
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([first_layer(227), first_layer(224)], [290_400, 279_936],
       [([54 * 54 * 96, 53 * 53 * 96], "one place too few: the first place counts as well"),
        ([55 * 55 * 96, 55 * 55 * 96], "with 224 pixels the last place no longer fits: round down"),
@@ -352,7 +352,7 @@ exact = ...
 exact = 3 * multiply_adds - rows[0].multiply_adds
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of the three products"),
                              (2 * multiply_adds - rows[0].multiply_adds, "backward has two products per layer, forward one"),
                              (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and its weights have a gradient")])
@@ -367,7 +367,7 @@ ungrouped = ...
 ungrouped = parameters + 256 * 5 * 5 * 48 + 384 * 3 * 3 * 192 + 256 * 3 * 3 * 192       # twice the weights; no more biases
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=1, init=None))),
       [(parameters + 307_456 + 663_936 + 442_624, "the biases stay as they are: one per kernel"),
        (parameters + 307_200 + 884_736 + 663_552 + 442_368, "conv3 sees all maps already"),
@@ -378,7 +378,7 @@ check(ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert all((tools.ROOT / name).exists() for name in ("imaging", "results", "training", "data.py", "train.py", "evaluate.py"))
 assert before.shape == (1, 1000) and abs(before.sum() - 1) < 1e-5 and before.max() < 0.02
 assert "espresso" not in [name for name, _ in best(before)] and abs(np.log(1000) - 6.91) < 0.005

@@ -516,7 +516,7 @@ def lost_share(width, height):
     return 1 - min(width, height) / max(width, height)
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 sizes = [(512, 512), (500, 375), (300, 400), (2400, 400)]
 check([lost_share(w, h) for w, h in sizes], [0, 1 / 4, 1 / 4, 5 / 6],
       [([1, 3 / 4, 3 / 4, 1 / 6], "that is the share that is kept"),
@@ -536,7 +536,7 @@ def running_mean(images):
     return mean
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 sample = rng.integers(0, 256, (50, 3, 4, 2), np.uint8)
 check(running_mean(sample), sample.mean(0), [(sample.sum(0), "that is the sum"), (sample[-1], "divided by 1 each time: is n counted?"),
                                              (np.zeros((3, 4, 2)), "the mean is still zero")], tolerance=1e-9)
@@ -551,7 +551,7 @@ def folded_bias(W, b, m):
     return b - m @ W                    # (x − m) W + b = x W + (b − m W)
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 W, b, own_mean = rng.standard_normal((5, 3)), rng.standard_normal(3), rng.uniform(0, 255, 5)
 check(folded_bias(W, b, own_mean), b - own_mean @ W, [(b + own_mean @ W, "the sign: multiply (x − m) W out"), (-own_mean @ W, "b is missing"),
                                                       (b, "that is the bias as it was: is m in it?")])
@@ -567,7 +567,7 @@ def new_rate(lr, s):
     return lr * s**2                    # the gradient is divided by s, and the way to go multiplied by s
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
       [([0.1, 0.05], "one s is for the gradient; the weights have to go s times as far as well"),
        ([0.0001, 50], "the other way round: smaller inputs make smaller gradients")])
@@ -583,7 +583,7 @@ wrong_places = ...
 wrong_places = 10 * 12 - 6 * 8          # right only where the kernel does not reach into the padding
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 padded, ones = Conv2d(1, 1, 5, padding=2), np.ones((1, 10, 12, 1))
 padded.params = {"W": rng.uniform(1, 2, (5, 5, 1, 1)), "b": np.zeros(1)}
 folded = padded.forward(5 * ones)[0] - 3 * padded.params["W"].sum()         # an image of 5s, the mean 3 in the bias
@@ -596,7 +596,7 @@ check(wrong_places, really_wrong, [(48, "those are the places where it is right"
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert all(square.shape == (256, 256, 3) for square in squares.values()) and lost["astronaut"] == 0 and 1 - 1 / 5 == 0.8
 assert all(abs(lost[name] - 1 / 3) < 0.01 for name in ("chelsea", "coffee", "rocket")) and round(256 / 68, 1) == 3.8
 assert abs(roundness[0] - 1) < 0.03 and abs(roundness[1] - 1.5) < 0.05

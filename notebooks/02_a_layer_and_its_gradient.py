@@ -374,7 +374,7 @@ def tanh_backward(dy, y):
     return dy * (1 - y * y)         # y is tanh(x) already
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 x, dy = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
 check(tanh_backward(dy, np.tanh(x)), dy * (1 - np.tanh(x) ** 2),
       [(1 - np.tanh(x) ** 2, "this is the layer's own derivative: multiply it by dy, what comes from behind"),
@@ -390,7 +390,7 @@ passes = ...
 passes = 1 + 2 * (4 * 6 + 6 * 5 + 5)        # x, W and b
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(passes, 119, [(118, "and the one to begin with"), (1 + 2 * 35, "the input is checked, too"),
                     (1 + 2 * 54, "the biases are checked, too"), (60, "two passes for every number")])
 
@@ -405,7 +405,7 @@ epsilon, best_step = 2.2e-16, ...
 best_step = (3 * epsilon) ** (1 / 3)        # h/3 − ε/h² = 0, so h³ = 3ε
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(best_step, 8.706e-6, [(epsilon ** (1 / 3), "near; but the factors count: h/3 = ε/h²"),
                             (epsilon ** 0.5, "that is the best step of forward differences")], tolerance=1e-3)
 
@@ -429,7 +429,7 @@ class Scale(Linear):
         return dy * self.params["g"], {"g": (dy * x).sum(0), "c": dy.sum(0)}
         ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 x = rng.standard_normal((5, 3))
 try:
     scale_error = check_layer(Scale(3), x)
@@ -458,7 +458,7 @@ ratio = wrong[1, 2] / difference            # N: the learning rate would have to
                                             # which the learning rate multiplies as well, N times larger
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(ratio, 4, [(0.25, "the other way round: wrong divided by right")], tolerance=1e-4)
 
 # %% [markdown]
@@ -466,7 +466,7 @@ check(ratio, 4, [(0.25, "the other way round: wrong divided by right")], toleran
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert 10 < days < 11
 assert 4 * neurons**2 / 1e9 > 330
 assert linear_difference < 1e-12

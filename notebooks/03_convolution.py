@@ -413,7 +413,7 @@ def side(H, R, before, after, t):
     return (H + before + after - R) // t + 1
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 cases = [(224, 11, 0, 3, 4), (224, 11, 0, 0, 4), (27, 5, 2, 2, 1), (13, 3, 1, 1, 1), (10, 3, 0, 0, 3), (3, 3, 0, 0, 2)]
 check([side(*case) for case in cases], [55, 54, 27, 13, 3, 1],
       [([54, 53, 26, 12, 2, 0], "fences and posts: the first position counts, too"),
@@ -431,7 +431,7 @@ multiply_adds = sum(P * P * K * R * R * C for P, K, R, C in (
     (55, 96, 11, 3), (27, 256, 5, 48), (13, 384, 3, 256), (13, 384, 3, 192), (13, 256, 3, 192)))
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(multiply_adds, 665_784_864,
       [(1_076_634_144, "conv2, conv4 and conv5 see half the maps: 48, 192 and 192"),
        (661_986_432, "conv1 has 55 positions along each side, not 54")], tolerance=1e-12)
@@ -446,7 +446,7 @@ def convolution_1x1(x, W, b):
     return x @ W[0, 0] + b          # a Linear layer at every pixel
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 x, W, b = rng.standard_normal((2, 4, 5, 3)), rng.standard_normal((1, 1, 3, 6)), rng.standard_normal(6)
 check(convolution_1x1(x, W, b), convolution(x, W, b), [(x @ W[0, 0], "the bias is missing")])
 
@@ -467,7 +467,7 @@ def weight_gradient(dy, x, R, stride):
     ### END SOLUTION
     return dW
 
-# %%
+# %% tags=["check"]
 x, W = rng.standard_normal((2, 9, 8, 3)), rng.standard_normal((3, 3, 3, 4))
 dy = rng.standard_normal(convolution(x, W, np.zeros(4), 2).shape)
 check(weight_gradient(dy, x, 3, 2), convolution_backward(dy, x, W, 2)[1],
@@ -487,7 +487,7 @@ def two_sides(layer, x, v):
     return np.vdot(y, v), np.vdot(x, layer.backward(v, cache)[0])
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 layer = Conv2d(3, 2, 5, stride=2, padding=(1, 2))
 layer.params = {"W": rng.standard_normal((5, 5, 3, 2)), "b": np.zeros(2)}
 x = rng.standard_normal((2, 8, 9, 3))
@@ -500,7 +500,7 @@ check(two_sides(layer, x, v), [np.vdot(y, v)] * 2)
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert max(loops_difference, product_difference, backward_difference, groups_difference) < 1e-11
 assert seconds["seven loops"] > 50 * seconds["im2col, as above"]
 assert seconds["seven loops"] > 50 * seconds["nn.Conv2d"]

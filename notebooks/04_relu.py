@@ -318,7 +318,7 @@ def sigmoid_slope(y):
     return y * (1 - y), 1 / 4               # largest where y = 1/2, at x = 0
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 y = 1 / (1 + np.exp(-np.linspace(-4, 4, 9)))
 answer = sigmoid_slope(y)
 check(list(answer[0]) + [answer[1]] if isinstance(answer, tuple) else answer, list(y * (1 - y)) + [0.25],
@@ -334,7 +334,7 @@ def saturated_from(s):
     return np.arctanh(np.sqrt(1 - s))
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([saturated_from(s) for s in (0.5, 0.1, 0.01)], [0.881374, 1.818446, 2.993223],
       [(np.arctanh([0.5, 0.9, 0.99]), "tanh² is 1 − s: take the root")], tolerance=1e-5)
 
@@ -348,7 +348,7 @@ layers = ...
 layers = int(np.ceil(np.log(0.001) / np.log(0.4)))          # 0.4^L < 0.001
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(layers, 8, [(7, "0.4⁷ is 0.0016"), (7.54, "a whole number of layers")], tolerance=1e-9)
 
 # %% [markdown]
@@ -365,7 +365,7 @@ class LeakyReLU(Layer):
         return dy * np.where(x > 0, 1, 0.1), {}
         ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 try:
     leaky_error = check_layer(LeakyReLU(), rng.permutation(np.linspace(-2, 2, 24)).reshape(4, 6))
 except AssertionError as error:
@@ -380,7 +380,7 @@ print(f"Right: largest relative error {leaky_error:.0e}.")
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert 1.4 < ratios["fashion-mnist", 0.1] < 2.2 and all(0.7 < ratios[name, 0.25] < 1.4 for name in TARGETS)
 errors = {name: np.array([row["ten_top1"] for row in results("14_ablations") if row["ablation"] == name]) for name in ("relu", "whole")}
 change = np.mean(errors["relu"] - errors["whole"])                      # "relu" is the net without it

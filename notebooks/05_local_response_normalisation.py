@@ -236,7 +236,7 @@ def loudest(k, alpha, beta):
     return np.sqrt(k / (alpha * (2 * beta - 1)))        # k + α a² = 2 α β a²
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([loudest(2, 1e-4, 0.75), loudest(1, 2e-5, 0.75)], [200, np.sqrt(1e5)],
       [([np.sqrt(2e4), np.sqrt(5e4)], "there the sum equals k; the peak is later: β counts as well")])
 
@@ -249,7 +249,7 @@ caffe = LocalResponseNorm()
 caffe = LocalResponseNorm(5, alpha=1e-4 / 5, beta=0.75, k=1.0)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(caffe.forward(a)[0][0, ::7, ::7], local_response_norm(a[:, ::7, ::7], 5, 2e-5, 0.75, 1.0)[0],
       [(LocalResponseNorm(k=1.0).forward(a)[0][0, ::7, ::7], "α is as printed: Caffe divides it by 5"),
        (LocalResponseNorm(alpha=2e-5).forward(a)[0][0, ::7, ::7], "k is 1 in Caffe")])
@@ -264,7 +264,7 @@ def backward_alone(g, a, k, alpha, beta):
     return g * d**-beta - 2 * alpha * beta * a * (g * a * d**-beta / d)
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 single, x, g = LocalResponseNorm(1, alpha=0.7), rng.standard_normal((2, 3, 2, 4)), rng.standard_normal((2, 3, 2, 4))
 check(backward_alone(g, x, 2.0, 0.7, 0.75), single.backward(g, single.forward(x)[1])[0],
       [(g * (2 + 0.7 * x**2) ** -0.75, "d depends on a, too: the second term is missing")])
@@ -279,7 +279,7 @@ kept, more = ..., ...
 kept, more = 2 * 55 * 55 * 96, 55 * 55 * 96
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([kept, more], [580_800, 290_400], [([290_400, 290_400], "x and d are two arrays")])
 
 # %% [markdown]
@@ -287,7 +287,7 @@ check([kept, more], [580_800, 290_400], [([290_400, 290_400], "x and d are two a
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert loops_difference < 1e-14 and narrow[0] > 1e-2 and narrow[1] < 1e-3
 assert loops > 20 * layer_time
 assert peak == 200 and abs(curves[0][1] / alone[1] - 2**-0.75) < 1e-4 and (curves[200] <= curves[0]).all()

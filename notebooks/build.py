@@ -25,6 +25,7 @@ import nbformat
 HERE = Path(__file__).resolve().parent
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}}
+FOLDED = {"solution", "figure", "check", "claims", "suspects"}          # tags of cells that are folded
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
@@ -51,7 +52,7 @@ def read_source(path):
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
-        if {"solution", "figure"} & set(tags):
+        if FOLDED & set(tags):
             cell.metadata.jupyter = {"source_hidden": True}                 # folded away in JupyterLab
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -87,7 +88,7 @@ def faults(path):
     pair = path.with_suffix(".ipynb")
     if not pair.exists():
         return [f"{pair.name} is missing: run `python notebooks/build.py make {path.name[:2]}`"]
-    source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), []
+    source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), untagged(path)
 
     def says(cells):
         return [(cell.cell_type, cell.source, cell.id, dict(cell.metadata)) for cell in cells]
@@ -111,6 +112,15 @@ def faults(path):
                              f"`python notebooks/build.py make {path.name[:2]}`")
     return found + [fault for cell in notebook.cells if cell.cell_type == "markdown"
                     for fault in dead_links(pair.name, cell.source)]
+
+
+def untagged(path):
+    """Cells that must be folded and are not tagged: those behind an exercise (`check`), and the last (`claims`)."""
+    cells = read_source(path).cells
+    behind = [b for a, b in zip(cells, cells[1:]) if "solution" in a.metadata.get("tags", [])]
+    found = [cell for cell in behind if "check" not in cell.metadata.get("tags", [])]
+    found += [cell for cell in cells if cell.source.startswith("assert ") and "claims" not in cell.metadata.get("tags", [])]
+    return [f"{path.name}: a cell without its tag, `check` or `claims`: {cell.source.splitlines()[0]}" for cell in found]
 
 
 def stands_in(source, path):
