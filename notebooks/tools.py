@@ -50,6 +50,7 @@ def show(figure, caption, dpi=150):
 
 def show_source(thing):
     """Show the project's source of a function, class or method: as it is now, so that no copy can grow old."""
+    thing = inspect.unwrap(thing)
     path = Path(inspect.getsourcefile(thing)).resolve().relative_to(ROOT)
     source = textwrap.dedent(inspect.getsource(thing)).rstrip()
     display(Markdown(f"`{path.as_posix()}`:\n\n```python\n{source}\n```"))
