@@ -25,7 +25,7 @@ import nbformat
 HERE = Path(__file__).resolve().parent
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}}
-PAGES = ("README.md", "margin.md")                                    # beside the chapters
+PAGES = ("README.md", "margin.md", "README.zh-CN.md")                 # beside the chapters
 FOLDED = {"solution", "figure", "check", "claims", "suspects"}          # tags of cells that are folded
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -178,10 +178,10 @@ def make_html(folder):
     shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("localization", "a11y", "asciimath2jax.js"))
     chapters = [(path.stem, nbformat.read(path.with_suffix(".ipynb"), as_version=4)) for path in sources()]
-    cover, margin, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
+    cover, margin, chinese, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
         (HERE / name).read_text(encoding="utf-8"), id="readme")]) for name in (*PAGES, "results/README.md"))
     contents = [{"name": name, "title": title(notebook)} for name, notebook in chapters]
-    pages = [("index", cover)] + chapters + [("margin", margin), ("results", results)]
+    pages = [("index", cover)] + chapters + [("margin", margin), ("zh-CN", chinese), ("results", results)]
     for i, (name, notebook) in enumerate(pages):
         near = {"before": contents[i - 2] if 2 <= i <= len(contents) else None,
                 "after": contents[i] if i < len(contents) else None}
@@ -189,6 +189,7 @@ def make_html(folder):
                                                          "contents": contents, **near})
         body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters have the repository's links
         body = re.sub(r'href="README\.md', 'href="index.html', body)
+        body = re.sub(r'href="README\.zh-CN\.md', 'href="zh-CN.html', body)
         body = re.sub(r'href="margin\.md', 'href="margin.html', body)
         body = re.sub(r'href="results/README\.md', 'href="results.html', body)
         body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition
