@@ -3,6 +3,7 @@
     python benchmarks/figure1.py                                    5,000 images of Fashion-MNIST, to 10 % error
     python benchmarks/figure1.py --data cifar10 --target 0.25       the paper's (python data.py download cifar10)
     python benchmarks/figure1.py --setting modern                   the same net with today's initial values
+    python benchmarks/figure1.py --setting pixels                   only the pixels × 0.01; "values": only He's initial values
     python benchmarks/figure1.py --fast                             300 images, one rate, one seed: does it run?
 
 As in the paper, each of the two has a learning rate of its own, the one with which it is soonest, and nothing regularises
@@ -10,8 +11,8 @@ As in the paper, each of the two has a learning rate of its own, the one with wh
 rate does not hang on one lucky run. A seed gives the initial values and the order of the images.
 
 --setting printed is the paper's setting: pixels from 0 to 255 minus their mean (§ 2), initial values of
-standard deviation 0.01 (§ 5). --setting modern: the same pixels × 0.01, and He's initial values. Which of the two matters:
-see notebooks/04_relu.ipynb.
+standard deviation 0.01 (§ 5). --setting modern: the same pixels × 0.01, and He's initial values. --setting pixels and --setting values
+change one of the two and complete the square: see notebooks/04_relu.ipynb.
 
 The training error is that of a fixed thousand of the training images, looked at four times an epoch; a run ends when
 it has reached --target, or after --epochs. Left in --out: a line per look. A finished run is
@@ -39,6 +40,8 @@ from nn.checkpoint import write_text
 COLUMNS = ("data", "images", "setting", "activation", "lr", "seed", "epoch", "loss", "error")
 SETTINGS = {            # factor of the pixels, 0 to 255 minus the mean; initial values; learning rates to try
     "printed": (1.0, "paper", {"relu": (0.001, 0.002, 0.004, 0.008), "tanh": (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)}),
+    "pixels": (0.01, "paper", {"relu": (0.04, 0.08, 0.16, 0.32), "tanh": (0.04, 0.08, 0.16, 0.32)}),
+    "values": (1.0, "he", {"relu": (1e-6, 4e-6, 1.6e-5, 6.4e-5), "tanh": (0.005, 0.01, 0.02, 0.04)}),
     "modern": (0.01, "he", {"relu": (0.0025, 0.005, 0.01, 0.02), "tanh": (0.01, 0.02, 0.04, 0.08)})}
 BATCH, LOOKS, LOOKED_AT = 128, 4, 1000                      # images a step, looks an epoch, images looked at
 

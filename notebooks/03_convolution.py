@@ -45,8 +45,9 @@ figure.get_layout_engine().set(h_pad=0.12)
 panels[0].imshow(image)
 panels[0].set_title("image, 160×160×3")
 for axes, k, name in zip(panels[1:], range(3), ("left to right", "top to bottom", "red − blue")):
-    limit = np.abs(maps[..., k]).max()
-    picture = axes.imshow(maps[..., k], vmin=-limit, vmax=limit)
+    inner = maps[2:-2, 2:-2, k]                          # what lies at least 2 pixels inside sees no padding
+    limit = np.abs(inner).max()
+    picture = axes.imshow(inner, vmin=-limit, vmax=limit)
     axes.set_title(name)
     figure.colorbar(picture, ax=axes, orientation="horizontal", shrink=0.85, pad=0.03, ticks=[-limit, 0, limit],
                     format="%.1f")
@@ -54,7 +55,7 @@ for axes in panels:
     axes.axis("off")
 show(figure, f"**Figure 3.1.** Three kernels of 5×5×3 and the maps they make of a photograph: each pixel of a map says how "
              f"well what lies around it fits the kernel; grey is 0, white positive, black negative. The numbers of these "
-             f"kernels were chosen by hand; AlexNet learns those of its 96. {credit}")
+             f"kernels were chosen by hand; AlexNet learns those of its 96. The maps' borders are left out: the padding's zeros would make a bright frame. {credit}")
 
 # %% [markdown]
 # ## The formula
@@ -168,15 +169,20 @@ print(f"At the loops' rate, conv1 of one AlexNet image: {105_415_200 / work * se
 # %% [markdown]
 # ## What the columns cost
 #
-# Every number of the image stands in about $R \cdot S / t^2$ rows: the columns are about that many times larger than the image.
-# **Expect** 25 times for the second layer, whose kernels are 5×5 with stride 1. For a batch of 128, in float32, that
-# is nearly a gigabyte for one layer, all of which has to be written to memory and read again.
+# A pixel stands in the rows of all positions that see it. Along one side these are at most $\lceil R / t \rceil$ positions, so a
+# pixel stands in at most $\lceil R / t \rceil \lceil S / t \rceil$ rows: 9 for conv1, 25 for conv2. Pixels at the border are
+# seen less often. The average over the image is the size of the columns divided by the size of the image, about $R \cdot S / t^2$.
+# **Expect** an average of 7.3 for conv1 and of 25 for conv2. (With conv2's padding, positions at the border read some zeros instead of
+# pixels.) For a batch of 128 conv2's columns in float32 take nearly a gigabyte, which has to be written to memory and read again.
 
 # %%
 for name, (side, positions, size, channels) in {"conv1": (224, 55, 11, 3), "conv2": (27, 27, 5, 96)}.items():
     numbers, unrolled = side**2 * channels, positions**2 * size**2 * channels
     print(f"{name}: {numbers:9,} numbers in an image, {unrolled:9,} in its columns ({unrolled / numbers:4.1f} times); "
           f"128 images: {128 * 4 * unrolled / 1e9:.2f} GB")
+seen = np.zeros((1, 227, 227, 1))                               # conv1's image with its three zeros
+col2im(np.ones((55 * 55, 11 * 11)), seen, 11, 4)                # adds 1 to a pixel for every row it stands in
+print(f"conv1: a pixel stands in {seen.min():.0f} to {seen.max():.0f} rows, {seen[:, :224, :224].mean():.2f} on average")
 
 # %% [markdown]
 # The paper's whole graphics card had 3 GB. This project does two things about it. The net sends a few images at a time
@@ -214,16 +220,6 @@ show_source(Conv2d.forward)
 #
 # $$\partial x_{nijc} = \sum_k \;\sum_{\substack{p,\,r:\; pt + r = i}}\; \sum_{\substack{q,\,s:\; qt + s = j}} \partial y_{npqk}\,W_{rsck}. \qquad (1)$$
 #
-# The matrices say the same in two steps. First the gradient of the columns, as in a Linear layer:
-# $\partial\,\text{columns} = \partial Y \cdot W^\mathsf{T}$. Then every number of the columns gives its gradient back to the
-# pixel that it was copied from, and a pixel that was copied many times adds them up. This second step is called **col2im**.
-# For one place $(r, s)$ of the kernel, the pixels are one slice of $x$: two short loops.
-
-# %%
-show_source(col2im)
-show_source(Conv2d.backward)
-
-# %% [markdown]
 # The slow way needs no such thought. Every product that forward adds gives a contribution to each of its factors (chapter
 # 02), so backward is the same seven loops with other lines inside:
 
@@ -237,8 +233,10 @@ def convolution_backward(dy, x, W, stride=1):
     return dx, dW, dy.sum((0, 1, 2))
 
 # %% [markdown]
+
+# %% [markdown]
 # **Expect** agreement up to rounding for strides 1, 2 and 3. (At 2 and 3 the sides of 8 and 7 pixels do not always fit: a row
-# or column is left over that no window sees. Its gradient is 0.)
+# or column is left over that no window sees. Its gradient is 0.) We compare with the project's layer.
 
 # %%
 backward_difference = 0
@@ -255,6 +253,44 @@ for stride in (1, 2, 3):
     print(f"stride {stride}: largest difference {difference:.0e}; finite differences agree to {check_layer(layer, x):.0e}")
 
 # %% [markdown]
+# ## Two loops: col2im
+#
+# The matrices give (1) in two steps. The first is the gradient of the columns, as in a Linear layer:
+# $\partial\,\text{columns} = \partial Y \cdot W^\mathsf{T}$. In the second step every number of the columns gives its gradient back to
+# the pixel that it was copied from. A pixel that was copied many times adds them up. This step is called **col2im**.
+#
+# Fix one place $(r, s)$ of the kernel. The pixels that lay under it are rows $r, r + t, r + 2t, \dots$ and columns
+# $s, s + t, \dots$ of $x$: one slice. No pixel stands twice in that slice, so `+=` on it is safe. Two loops, over $r$ and $s$,
+# are enough.
+
+# %%
+def backward_by_slices(dy, x, W, stride):
+    (N, P, Q, K), (R, S, C, _) = dy.shape, W.shape
+    dcolumns = (dy.reshape(-1, K) @ W.reshape(-1, K).T).reshape(N, P, Q, R, S, C)
+    dx = np.zeros_like(x)
+    for r in range(R):
+        for s in range(S):
+            rows = slice(r, r + stride * (P - 1) + 1, stride)
+            places = slice(s, s + stride * (Q - 1) + 1, stride)
+            dx[:, rows, places] += dcolumns[:, :, :, r, s]
+    return dx
+
+
+slices_difference = 0
+for stride in (1, 2, 3):
+    x, W = rng.standard_normal((2, 8, 7, 2)), rng.standard_normal((3, 2, 2, 3))
+    dy = rng.standard_normal(convolution(x, W, np.zeros(3), stride).shape)
+    slices_difference = max(slices_difference, np.abs(backward_by_slices(dy, x, W, stride) - convolution_backward(dy, x, W, stride)[0]).max())
+print(f"largest difference from the seven loops {slices_difference:.0e}")
+
+# %% [markdown]
+# The project's plain layer is this, with padding and groups:
+
+# %%
+show_source(col2im)
+show_source(Conv2d.backward)
+
+# %% [markdown]
 # ## The gradient of a convolution is a convolution
 #
 # Formula (1) can be written in another way, which needs no col2im. Take **stride 1** first. Then $p = i - r$ and $q = j - s$ are determined, and
@@ -264,7 +300,8 @@ for stride in (1, 2, 3):
 # where $\partial y$ counts as 0 outside its map. Only the minus signs keep this from being a convolution as we
 # know it. Count the kernel's places from the other end: $r = R - 1 - r'$ and $s = S - 1 - s'$, so that
 # $i - r = i + r' - (R-1)$. With $\partial y$ padded by $R - 1$ zeros above and left (call it $\widehat{\partial y}$,
-# whose row $i$ is row $i - (R - 1)$ of $\partial y$), and with as many below and right as $x$ needs,
+# whose row $i$ is row $i - (R - 1)$ of $\partial y$), and with zeros below and right until the formula has a row for each of
+# the $H$ rows of $x$ ($R - 1$ of them here),
 #
 # $$\partial x_{nijc} = \sum_k \sum_{r',s'} \widehat{\partial y}_{n,\;i+r',\;j+s',\;k}\;\, W_{R-1-r',\;S-1-s',\;c,\;k}. \qquad (2)$$
 #
@@ -274,16 +311,23 @@ for stride in (1, 2, 3):
 # **Stride $t$.** Now only every $t$-th offset gives a position: $p = (i - r)/t$ must be whole. Put $t - 1$ zeros between the
 # rows of $\partial y$ and between its columns. In this spread array, position $p$ lies in row $pt$, and rows
 # that are no multiple of $t$ are zero. Reading it at $i - r$ gives $\partial y_p$ where $pt = i - r$, and 0
-# otherwise: which is just the condition in (1). So (2) holds for every stride, with $\partial y$ spread out first.
+# otherwise: which is just the condition in (1). So (2) holds for every stride, with $\partial y$ spread out first. The stride may leave
+# $(H - R) \bmod t$ rows of $x$ that no window sees. Below, $\widehat{\partial y}$ then needs $R - 1 + (H - R) \bmod t$ zeros: for
+# $H = 8$, $R = 3$, $t = 2$ three of them. With only $R - 1 = 2$ zeros, (2) would give 7 rows of $\partial x$ instead of 8. `dilate` gets the height as
+# an argument for this reason.
 # (Padding in the forward pass: $x$ then means the padded image. Its border is cut off at the end, or, what is the
 # same, never computed: $R - 1 - \text{padding}$ zeros around $\partial y$ instead of $R - 1$.)
 #
 # The fast form on a CPU computes $\partial x$ so, with three functions of `nn/fast/rowwise.py`: `dilate` spreads $\partial y$ out,
-# `turn` turns the kernels, `correlate` is the convolution (all of them with the rows of a map first, then the images). For
-# stride 1 it saves col2im. For larger strides most of what it multiplies are zeros; the only such layer of AlexNet is
-# the first, and the gradient of the images is not needed.
+# `turn` turns the kernels, `correlate` is the convolution (all of them with the rows of a map first, then the images).
 
 # %%
+show_source(dilate)
+show_source(turn)
+
+# %%
+leftover = dilate(np.ones((1, 3, 3, 1)), 8 + 2, 8 + 2, before=2, stride=2)[:, 0, :, 0]     # H = 8, R = 3, t = 2: P = 3
+print(f"∂y of {leftover.sum():.0f} numbers on 10×10: {np.flatnonzero(leftover[:, 2])[-1]} is its last row, {9 - np.flatnonzero(leftover[:, 2])[-1]} zeros below")
 dy_small = np.arange(1.0, 5).reshape(1, 2, 2, 1)
 spread = dilate(dy_small, 7, 7, before=2, stride=2)[:, 0, :, 0]             # for x of 5×5, kernels of 3×3, stride 2
 kernel = np.arange(1.0, 10).reshape(3, 3, 1, 1)
@@ -307,17 +351,43 @@ show(figure, "**Figure 3.3.** The gradient of the input for a 5×5 image, a 3×3
              "window gives the framed pixel: 1·9 + 2·7 + 3·3 + 4·1 = 36. All four windows of the forward pass cover it.")
 
 # %% [markdown]
-# A published NumPy convolution has a backward pass that leaves out the spreading. **Expect** it to pass every test at
-# stride 1, and to be altogether wrong at stride 2. The lesson is for your own tests: try strides, paddings and shapes that do
-# not fit.
+# Which form is faster? For stride 1 the turned form saves col2im. For a larger stride most of what it multiplies are zeros that
+# the spreading put in. **Expect** the two loops to be at least four times as fast for the shape of conv1, where about fifteen of sixteen numbers are
+# such zeros.
 
 # %%
-def input_gradient(dy, x, W, stride, spread_out):
+def input_gradient(dy, x, W, stride, spread_out=True):
     height, width = (length + len(W) - 1 for length in x.shape[1:3])
     field = dilate(dy, height, width, len(W) - 1, stride if spread_out else 1)
     return correlate(field, turn(W, 1), 1, 1).transpose(1, 0, 2, 3)
 
 
+x, W = rng.standard_normal((1, 227, 227, 3), np.float32), rng.standard_normal((11, 11, 3, 96), np.float32)
+dy = rng.standard_normal((1, 55, 55, 96), np.float32)
+conv1_difference = np.abs(backward_by_slices(dy, x, W, 4) - input_gradient(dy, x, W, 4)).max()
+by_slices, turned_time = timed(lambda: backward_by_slices(dy, x, W, 4), lambda: input_gradient(dy, x, W, 4), rounds=3)
+print(f"∂x of conv1: two loops {1e3 * by_slices:.0f} ms, spread out {1e3 * turned_time:.0f} ms: {turned_time / by_slices:.0f} times as long")
+
+# %% [markdown]
+# AlexNet never needs this gradient: below conv1 there are only the images, so conv1 is built with `first=True` and returns no ∂x. That
+# answers the question at the top. **Expect** forward and backward of conv1 to take milliseconds each, and the loops' rate above to be
+# thousands of times slower.
+
+# %%
+conv1 = CpuForms(Workers(1), winograd=False).form(Conv2d(3, 96, 11, stride=4, padding=(0, 3), first=True))
+conv1.params = {"W": W, "b": np.zeros(96, np.float32)}
+x = x[:, :224, :224]
+kept = conv1.forward(x)[1]
+conv1_forward, conv1_backward = timed(lambda: conv1.forward(x), lambda: conv1.backward(dy, kept))
+by_loops = 105_415_200 / work * seconds["seven loops"]
+print(f"conv1, one image: forward {1e3 * conv1_forward:.1f} ms, backward {1e3 * conv1_backward:.1f} ms; seven loops would take {by_loops:.0f} s forward")
+
+# %% [markdown]
+# A published NumPy convolution has a backward pass that leaves out the spreading. **Expect** it to pass every test at
+# stride 1, and to be altogether wrong at stride 2. The lesson is for your own tests: try strides, paddings and shapes that do
+# not fit.
+
+# %%
 error_without_spreading = {}
 for stride in (1, 2):
     x, W = rng.standard_normal((1, 7, 7, 2)), rng.standard_normal((3, 3, 2, 3))
@@ -413,9 +483,9 @@ def side(H, R, before, after, t):
     return (H + before + after - R) // t + 1
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 cases = [(224, 11, 0, 3, 4), (224, 11, 0, 0, 4), (27, 5, 2, 2, 1), (13, 3, 1, 1, 1), (10, 3, 0, 0, 3), (3, 3, 0, 0, 2)]
-check([side(*case) for case in cases], [55, 54, 27, 13, 3, 1],
+check(lambda: [side(*case) for case in cases], [55, 54, 27, 13, 3, 1],
       [([54, 53, 26, 12, 2, 0], "fences and posts: the first position counts, too"),
        ([54, 54, 23, 11, 3, 1], "the zeros around the image count, too"),
        ([55, 55, 27, 13, 4, 1], "rounded up: a window must end within the image")])
@@ -431,7 +501,7 @@ multiply_adds = sum(P * P * K * R * R * C for P, K, R, C in (
     (55, 96, 11, 3), (27, 256, 5, 48), (13, 384, 3, 256), (13, 384, 3, 192), (13, 256, 3, 192)))
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(multiply_adds, 665_784_864,
       [(1_076_634_144, "conv2, conv4 and conv5 see half the maps: 48, 192 and 192"),
        (661_986_432, "conv1 has 55 positions along each side, not 54")], tolerance=1e-12)
@@ -446,9 +516,12 @@ def convolution_1x1(x, W, b):
     return x @ W[0, 0] + b          # a Linear layer at every pixel
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 x, W, b = rng.standard_normal((2, 4, 5, 3)), rng.standard_normal((1, 1, 3, 6)), rng.standard_normal(6)
-check(convolution_1x1(x, W, b), convolution(x, W, b), [(x @ W[0, 0], "the bias is missing")])
+other = rng.standard_normal((1, 2, 3, 5)), rng.standard_normal((1, 1, 5, 4)), rng.standard_normal(4)
+check(lambda: np.concatenate([convolution_1x1(*case).ravel() for case in ((x, W, b), other)]),
+      np.concatenate([convolution(*case).ravel() for case in ((x, W, b), other)]),
+      [(np.concatenate([(x @ W[0, 0]).ravel(), (other[0] @ other[1][0, 0]).ravel()]), "the bias is missing")])
 
 # %% [markdown]
 # **4.** The gradient of the weights with two loops instead of seven: over the places $(r, s)$ of the kernel. For each, all
@@ -467,18 +540,49 @@ def weight_gradient(dy, x, R, stride):
     ### END SOLUTION
     return dW
 
-# %%
-x, W = rng.standard_normal((2, 9, 8, 3)), rng.standard_normal((3, 3, 3, 4))
-dy = rng.standard_normal(convolution(x, W, np.zeros(4), 2).shape)
-check(weight_gradient(dy, x, 3, 2), convolution_backward(dy, x, W, 2)[1],
-      [(np.zeros((3, 3, 3, 4)), "dW is still zero"),
-       (convolution_backward(dy, x, W, 2)[1] / 2, "the sum over the images, not their mean")])
+# %% tags=["check"]
+cases = []                              # (dy, x, R, stride): all of them differ, and in both cases rows are left over
+for (N, H, V, C), R, K, stride in (((2, 9, 8, 3), 3, 4, 2), ((3, 12, 9, 2), 2, 5, 3)):
+    x, W = rng.standard_normal((N, H, V, C)), np.zeros((R, R, C, K))
+    cases.append((rng.standard_normal(convolution(x, W, np.zeros(K), stride).shape), x, R, stride))
+right = np.concatenate([convolution_backward(dy, x, np.zeros((R, R, x.shape[3], dy.shape[3])), t)[1].ravel() for dy, x, R, t in cases])
+check(lambda: np.concatenate([np.ravel(weight_gradient(*case)) for case in cases]), right,
+      [(0 * right, "dW is still zero"),
+       (np.concatenate([right[:108] / 2, right[108:] / 3]), "the sum over the images, not their mean")])
 
 # %% [markdown]
-# **5.** Without biases, a convolution $A$ is linear in $x$, and backward is its transpose: for *any* $x$ and $v$,
+# **5.** The gradient of the input in two loops, without the matrix of columns: for each $(r, s)$ add one matrix product to one slice of
+# `dx`.
+
+# %% tags=["solution"]
+def input_gradient_by_slices(dy, W, shape, stride):
+    """dy (N, P, Q, K), W (R, S, C, K), shape (N, H, W, C) of x → dx."""
+    N, P, Q, K = dy.shape
+    R, S, C, _ = W.shape
+    dx = np.zeros(shape)
+    ### BEGIN SOLUTION
+    for r in range(R):
+        for s in range(S):
+            dx[:, r:r + stride * P:stride, s:s + stride * Q:stride][:, :P, :Q] += dy @ W[r, s].T
+    ### END SOLUTION
+    return dx
+
+# %% tags=["check"]
+cases = []
+for (N, H, V, C), (R, S), K, stride in (((2, 9, 8, 3), (3, 2), 4, 2), ((1, 11, 7, 2), (2, 4), 5, 3), ((3, 5, 6, 1), (4, 3), 2, 1)):
+    x, W = rng.standard_normal((N, H, V, C)), rng.standard_normal((R, S, C, K))
+    cases.append((rng.standard_normal(convolution(x, W, np.zeros(K), stride).shape), W, x.shape, stride))
+right = np.concatenate([convolution_backward(dy, np.zeros(shape), W, t)[0].ravel() for dy, W, shape, t in cases])
+check(lambda: np.concatenate([np.ravel(input_gradient_by_slices(*case)) for case in cases]), right,
+      [(0 * right, "dx is still zero"),
+       (np.concatenate([convolution_backward(dy, np.zeros(shape), W[::-1, ::-1], t)[0].ravel() for dy, W, shape, t in cases]),
+        "the kernels are turned only in the other form, where ∂y is spread out")])
+
+# %% [markdown]
+# **6.** Without biases, a convolution $A$ is linear in $x$, and backward is its transpose: for *any* $x$ and $v$,
 # $\langle A x, v \rangle = \langle x, A^\mathsf{T} v \rangle$, where $\langle\cdot,\cdot\rangle$ multiplies entry by
 # entry and adds up. It is a test of a backward pass that needs no small steps. Compute the two sides for
-# `layer`, and return them.
+# `layer`, and return them: the left side with `forward` alone, the right side with `backward`.
 
 # %% tags=["solution"]
 def two_sides(layer, x, v):
@@ -487,21 +591,45 @@ def two_sides(layer, x, v):
     return np.vdot(y, v), np.vdot(x, layer.backward(v, cache)[0])
     ### END SOLUTION
 
-# %%
-layer = Conv2d(3, 2, 5, stride=2, padding=(1, 2))
-layer.params = {"W": rng.standard_normal((5, 5, 3, 2)), "b": np.zeros(2)}
-x = rng.standard_normal((2, 8, 9, 3))
-y, cache = layer.forward(x)
-v = rng.standard_normal(y.shape)
-check(two_sides(layer, x, v), [np.vdot(y, v)] * 2)
+# %% tags=["check"]
+class WrongBackward(Conv2d):            # its gradient is three times too large: the two sides must show it
+    def backward(self, dy, cache):
+        dx, grads = super().backward(dy, cache)
+        return 3 * dx, grads
+
+
+answers, right = [], []
+for kind, arguments, shape in ((Conv2d, (3, 2, 5, 2, (1, 2)), (2, 8, 9, 3)), (WrongBackward, (2, 3, 3, 1, 0), (1, 6, 5, 2))):
+    layer = kind(*arguments)
+    layer.params = {"W": rng.standard_normal(layer.params["W"].shape), "b": np.zeros(layer.kernels)}
+    x = rng.standard_normal(shape)
+    y, cache = layer.forward(x)
+    v = rng.standard_normal(y.shape)
+    answers.append((layer, x, v))
+    right.append([np.vdot(y, v), np.vdot(x, layer.backward(v, cache)[0])])
+check(lambda: [two_sides(*answer) for answer in answers], right,
+      [([[left, left] for left, _ in right], "one layer here has a wrong backward: the right side must call backward, and differ")])
 
 # %% [markdown]
+# ## Summary
+#
+# A convolution multiplies each window of an image with each kernel, which seven loops say and one matrix product computes. im2col copies the
+# windows into a matrix that is about $R S / t^2$ times as large as the image. Backward multiplies by the transposed matrix and
+# col2im adds the results to the pixels they came from, in two loops over slices. The same gradient is a convolution of the spread-out ∂y with turned
+# kernels, which is fast for stride 1 and wasteful for stride 4. A 224-pixel image gives 55 positions only with three more zeros, and two groups halve
+# the weights of a layer.
+#
+# Next: [04, ReLU](04_relu.ipynb), the function behind each of these layers.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
-assert max(loops_difference, product_difference, backward_difference, groups_difference) < 1e-11
+# %% tags=["claims"]
+assert max(loops_difference, product_difference, backward_difference, slices_difference, groups_difference) < 1e-11
+assert seen.max() == 9 == (-(-11 // 4)) ** 2 and 7 < seen[:, :224, :224].mean() < 7.4
+assert leftover.shape == (10, 10) and leftover[6].any() and not leftover[7:].any() and (8 - 3) % 2 == 1
+assert conv1_difference < 0.01 and turned_time > 4 * by_slices and max(conv1_forward, conv1_backward) < by_loops / 1000
 assert seconds["seven loops"] > 50 * seconds["im2col, as above"]
 assert seconds["seven loops"] > 50 * seconds["nn.Conv2d"]
 assert (columns == 5).sum() == 4 and (columns[4] == [5, 6, 9, 10]).all()

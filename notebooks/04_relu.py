@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tools
-from tools import BLACK, BLUE, ORANGE, check, show, show_source
+from tools import BLACK, BLUE, ORANGE, check, check_gradients, show, show_source
 import data
 from alexnet import Figure1Net
 from full_runs import results
@@ -31,72 +31,6 @@ DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* a
 rng = np.random.default_rng(4)
 
 # %% [markdown]
-# ## A picture first
-#
-# The net of Figure 1 has three convolutions and one fully connected layer. The paper gives no widths; ours are those
-# that its authors used on CIFAR-10. We have run it with four to six learning rates for each of the two functions,
-# until the training error is 10 %, on 5,000 images of Fashion-MNIST (three seeds), and until 25 % on 5,000 images of
-# CIFAR-10 (two seeds; from a copy that went through JPEG). Pixels go from 0 to 255 minus their mean (§ 2), and the
-# initial weights have the standard deviation 0.01 (§ 5). All looks at the training error lie in
-# `results/04_figure1.csv` (made by `python notebooks/full_runs.py 04`). Each function gets the rate with which it is
-# soonest. **Expect** ReLU to take little more than half of the epochs to 10 % on the clothes, and no clear winner at
-# 25 %, on either.
-
-# %%
-rows = results("04_figure1")
-TARGETS = {"fashion-mnist": 0.1, "cifar10-jpeg": 0.25}
-
-
-def chosen(name, setting="printed", target=None):
-    """{activation: (its best learning rate, [epochs of each seed to the target])}."""
-    own = [row for row in rows if row["data"] == name and row["setting"] == setting]
-    best = {}
-    for activation in ("relu", "tanh"):
-        lr, arrived = figure1.best_rate(own, activation, target or TARGETS[name])
-        best[activation] = lr, arrived[lr]
-    return best
-
-
-def course(name, setting, activation, lr, seed):
-    """(epochs, training errors in percent) of one run."""
-    looks = [(row["epoch"], 100 * row["error"]) for row in rows if (row["data"], row["setting"], row["activation"], row["lr"], row["seed"])
-             == (name, setting, activation, lr, seed)]
-    return np.array([(0, 90)] + looks).T
-
-
-ratios = {}
-for name, target in TARGETS.items():
-    best = chosen(name)
-    for activation, (lr, epochs) in best.items():
-        print(f"{name:14} {activation}: ε = {lr:<6g} {target:.0%} error after {np.mean(epochs):5.2f} epochs   (seeds: {' '.join(f'{n:.2f}' for n in epochs)})")
-    ratios[name, target] = np.mean(best["tanh"][1]) / np.mean(best["relu"][1])
-    print(f"{name:14} tanh takes {ratios[name, target]:.2f} times as long")
-early = chosen("fashion-mnist", target=0.25)
-ratios["fashion-mnist", 0.25] = np.mean(early["tanh"][1]) / np.mean(early["relu"][1])
-print(f"fashion-mnist  to 25 % error: tanh takes {ratios['fashion-mnist', 0.25]:.2f} times as long")
-
-# %% tags=["figure"]
-figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.2))
-for axes, (name, target) in zip(panels, TARGETS.items()):
-    for activation, color, style in (("relu", BLUE, "-"), ("tanh", ORANGE, "--")):
-        lr, epochs = chosen(name)[activation]
-        for seed in range(len(epochs)):
-            x, y = course(name, "printed", activation, lr, seed)
-            axes.plot(x, y, color=color, ls=style, marker="", lw=1.2, label={"relu": "ReLU", "tanh": "tanh"}[activation] if seed == 0 else None)
-    axes.axhline(100 * target, color="0.5", lw=1, ls=":", marker="")
-    axes.text(0.2, 100 * target - 5.5, f"{target:.0%}", fontsize=9, color="0.3")
-    axes.set(title=name, xlabel="epoch (5,000 images)", ylabel="training error, %", ylim=(0, 92), xlim=(0, None))
-    axes.legend()
-show(figure, "**Figure 4.1.** Figure 1 of the paper, from our runs: training error with ReLU (solid) and with tanh (dashed), each at its own best learning rate, "
-             "with two or three seeds. Left: clothes, where ReLU is clearly ahead below 20 %; right: CIFAR-10, where it is not. The runs end at the dotted line.")
-
-# %% [markdown]
-# So the figure comes out where one asks for more than the paper's 25 %: on the clothes, by a factor under two. At 25
-# % tanh takes 1.2 times as long there, and as long as ReLU on CIFAR-10. Six it is nowhere. Our nets have other widths
-# than the paper's (which it does not give), a tenth of its images, and rates from a grid that tries hard to be fair
-# to tanh. The number belongs to the experiment, then. We take the case in which there is something to explain, and
-# look for what is behind it.
-#
 # ## Two functions and their slopes
 #
 # Backward multiplies by the slope. For $y = \max(0, x)$ it is 1 where $x > 0$ and 0 elsewhere. For
@@ -123,8 +57,75 @@ for axes, curves, name in ((panels[0], {"ReLU": np.maximum(line, 0), "tanh": np.
 panels[1].axvspan(-5, -3, color="0.93")
 panels[1].axvspan(3, 5, color="0.93")
 panels[0].legend()
-show(figure, "**Figure 4.2.** The two functions, and what backward multiplies by. In the grey parts the slope of tanh is under 0.01: the neuron is saturated, and what "
+show(figure, "**Figure 4.1.** The two functions, and what backward multiplies by. In the grey parts the slope of tanh is under 0.01: the neuron is saturated, and what "
              "comes from behind is all but lost. ReLU loses it on the left, altogether, and keeps all of it on the right.")
+
+# %% [markdown]
+# ## Figure 1, computed
+#
+# The net of Figure 1 has three convolutions and one fully connected layer. The paper gives no widths; ours are those
+# that its authors used on CIFAR-10. We have run it with four to six learning rates for each of the two functions,
+# until the training error is 10 %, on 5,000 images of Fashion-MNIST (three seeds), and until 25 % on 5,000 images of
+# CIFAR-10 (two seeds; from a copy that went through JPEG). Pixels go from 0 to 255 minus their mean (§ 2), and the
+# initial weights have the standard deviation 0.01 (§ 5). The file
+# `results/04_figure1.csv` has each measured training error (`python notebooks/full_runs.py 04` makes it). Each function gets the rate with which it is
+# soonest. The folded cell reads that file. **Expect** ReLU to take little more than half of the epochs to 10 % on the clothes, and no clear
+# winner at 25 %, on either.
+
+# %% tags=["figure"]
+rows = results("04_figure1")
+TARGETS = {"fashion-mnist": 0.1, "cifar10-jpeg": 0.25}
+
+
+def chosen(name, setting="printed", target=None):
+    """{activation: (its best learning rate, [epochs of each seed to the target])}."""
+    own = [row for row in rows if row["data"] == name and row["setting"] == setting]
+    best = {}
+    for activation in ("relu", "tanh"):
+        lr, arrived = figure1.best_rate(own, activation, target or TARGETS[name])
+        best[activation] = lr, arrived[lr]
+    return best
+
+
+def course(name, setting, activation, lr, seed):
+    """(epochs, training errors in percent) of one run."""
+    looks = [(row["epoch"], 100 * row["error"]) for row in rows if (row["data"], row["setting"], row["activation"], row["lr"], row["seed"])
+             == (name, setting, activation, lr, seed)]
+    return np.array([(0, 90)] + looks).T
+
+
+# %%
+ratios = {}
+for name, target in TARGETS.items():
+    best = chosen(name)
+    for activation, (lr, epochs) in best.items():
+        print(f"{name:14} {activation}: ε = {lr:<6g} {target:.0%} error after {np.mean(epochs):5.2f} epochs   (seeds: {' '.join(f'{n:.2f}' for n in epochs)})")
+    ratios[name, target] = np.mean(best["tanh"][1]) / np.mean(best["relu"][1])
+    print(f"{name:14} tanh takes {ratios[name, target]:.2f} times as long")
+early = chosen("fashion-mnist", target=0.25)
+ratios["fashion-mnist", 0.25] = np.mean(early["tanh"][1]) / np.mean(early["relu"][1])
+print(f"fashion-mnist  to 25 % error: tanh takes {ratios['fashion-mnist', 0.25]:.2f} times as long")
+
+# %% tags=["figure"]
+figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.2))
+for axes, (name, target) in zip(panels, TARGETS.items()):
+    for activation, color, style in (("relu", BLUE, "-"), ("tanh", ORANGE, "--")):
+        lr, epochs = chosen(name)[activation]
+        for seed in range(len(epochs)):
+            x, y = course(name, "printed", activation, lr, seed)
+            axes.plot(x, y, color=color, ls=style, marker="", lw=1.2, label={"relu": "ReLU", "tanh": "tanh"}[activation] if seed == 0 else None)
+    axes.axhline(100 * target, color="0.5", lw=1, ls=":", marker="")
+    axes.text(0.2, 100 * target - 5.5, f"{target:.0%}", fontsize=9, color="0.3")
+    axes.set(title=name, xlabel="epoch (5,000 images)", ylabel="training error, %", ylim=(0, 92), xlim=(0, None))
+    axes.legend()
+show(figure, "**Figure 4.2.** Figure 1 of the paper, from our runs: training error with ReLU (solid) and with tanh (dashed), each at its own best learning rate, "
+             "with two or three seeds. Left: clothes, where ReLU is clearly ahead below 20 %; right: CIFAR-10, where it is not. The runs end at the dotted line.")
+
+# %% [markdown]
+# So ReLU is clearly faster where one asks for more than the paper's 25 %: on the clothes, by a factor under two. At 25 %
+# tanh takes 1.2 times as long there, and as long as ReLU on CIFAR-10. The paper's factor of six does not appear in any of our runs. Our nets have
+# other widths than the paper's (which it does not give) and a tenth of its images. We also searched for tanh's best rate over a wide grid. The
+# factor depends on all of these. We take the case in which there is something to explain, and look for what is behind it.
 
 # %% [markdown]
 # ## Saturation, looked at
@@ -133,7 +134,7 @@ show(figure, "**Figure 4.2.** The two functions, and what backward multiplies by
 # standard deviation $\sigma$ has the variance $\sigma^2 \sum_i x_i^2$, about $n \sigma^2 \overline{x^2}$. With 25
 # pixels in a kernel and $\sigma = 0.01$ that is a standard deviation of $0.05$ times the size of the pixels: several
 # units where pixels go to 255. **Expect** a standard deviation of 3 to 4 in the first layer; a third of the first
-# layer's tanh neurons in the grey part of Figure 4.2; and what is behind them to be small.
+# layer's tanh neurons in the grey part of Figure 4.1; and what is behind them to be small.
 
 # %%
 pictures = data.load(DATA, holdout=0)
@@ -155,12 +156,14 @@ def inside(setting, activation, count=100):
     return found, net.loss_and_gradients(views, split.labels[:count])[1][0]
 
 
-lost = {}
+lost, slopes = {}, {}
 for activation in ("relu", "tanh"):
     found, gradient = inside("printed", activation)
     for number, (x, y) in found.items():
         lost[activation, number] = np.mean(np.abs(x) > 3) if activation == "tanh" else np.mean(x <= 0)
-        print(f"{activation} behind conv{number}: what goes in scatters by {x.std():5.2f}, slope under 0.01 in {lost[activation, number]:4.0%} of the neurons")
+        slopes[activation, number] = np.mean(x > 0) if activation == "relu" else np.mean(1 - y**2)
+        print(f"{activation} behind conv{number}: what goes in scatters by {x.std():5.2f}, slope under 0.01 in {lost[activation, number]:4.0%} of the "
+              f"neurons, mean slope {slopes[activation, number]:.2f}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 3, figsize=(7.2, 2.6), sharey=True)
@@ -169,11 +172,13 @@ for axes, (number, (x, y)) in zip(panels, inside("printed", "tanh")[0].items()):
     axes.set(title=f"behind conv{number}", xlabel="output of tanh", xlim=(-1.05, 1.05))
 panels[0].set_ylabel("share of neurons, %")
 show(figure, "**Figure 4.3.** What the tanh neurons of the new net put out, layer by layer (pixels from 0 to 255 minus the mean, initial weights as printed). The first layer sits at "
-             "its ends: it has made a black and white drawing of the image, and lets little gradient through. The layers behind sit at 0, where they do almost nothing.")
+             "its ends: it has made a black and white drawing of the image. The layers behind sit at 0, where tanh is nearly linear.")
 
 # %% [markdown]
-# This is half of the story: the first layer gets too much, and the layers behind it, whose inputs are now at most 1,
-# too little. ReLU passes the size on: twice the pixels make twice the output, in every layer. Write $a > 0$ for a
+# Saturation alone does not explain the race. ReLU has *more* neurons with a slope under 0.01 than tanh: half of them, as it
+# cuts off one side. Its mean slope behind conv1 is higher than tanh's, about 0.5 against 0.33, but over all three layers the product of the mean
+# slopes is higher for tanh: about 0.3 against 0.15. What differs more is the size of the signal. The first tanh layer gets too much, and
+# the layers behind it, whose inputs are now at most 1, too little. ReLU passes the size on: twice the pixels make twice the output, in every layer. Write $a > 0$ for a
 # factor: $\max(0, a x) = a \max(0, x)$, and nothing of the sort holds for tanh. (The paper says as much in § 3.3:
 # ReLUs need no normalised input to keep from saturating.) **Expect** the outputs of a net of ReLUs without biases to
 # grow by just the factor, and those of tanh not at all.
@@ -188,12 +193,11 @@ for activation in ("relu", "tanh"):
     print(f"{activation}: pixels times 4, logits times {growth[activation]:.2f}")
 
 # %% [markdown]
-# ## Take the cause away
+# ## Another beginning
 #
-# If saturation is the cause, tanh should catch up once it is spared. Today one would begin otherwise than in 2012:
-# pixels times 0.01, so that they are near 1, and initial weights of standard deviation $\sqrt{2/n}$ for $n$ inputs
-# (He et al. 2015), so that the size of what goes in stays about the same from layer to layer.
-# `figure1.py --setting modern` does this, with rates of its own. First a look inside. **Expect** next to no saturated
+# Today one begins otherwise than in 2012, in two ways. Pixels are multiplied by 0.01, so that they are near 1. This removes the saturation of the first
+# layer. And initial weights have the standard deviation $\sqrt{2/n}$ for $n$ inputs (He et al. 2015), so that the size of what goes in stays about the
+# same from layer to layer. `figure1.py --setting modern` does both at once, with rates of its own. First a look inside. **Expect** next to no saturated
 # neuron.
 
 # %%
@@ -229,14 +233,17 @@ show(figure, "**Figure 4.4.** Epochs to the training error, each at its best rat
              "after He.")
 
 # %% [markdown]
-# Spared from saturation, tanh needs less than half of the epochs that it needed before, and on this net it comes in
-# *first*. ReLU does about equally well both ways. So what it buys in this net of four layers is that it gets along
-# with both beginnings, because what it passes on grows and shrinks with what it gets. (Not with every beginning:
-# chapter [11](11_learning.ipynb) has nets of ReLUs that never start.) Chapter [14](14_what_matters.ipynb) finds the
-# same once more: its nets begin the modern way, and with tanh in the place of ReLU they make fewer errors.
+# With both changes tanh needs less than half of the epochs that it needed before, and on this net it is *faster* than
+# ReLU. ReLU is about equally fast both ways: in this net it works with both beginnings, because its output scales with its input.
+# This race does not say *which* of the two changes helps tanh: the pixels' scale removes the saturation, He's values keep the signal's size in the deeper
+# layers. `figure1.py --setting pixels` and `--setting values` make one change each.
+# Their full grid takes hours and is not in the table of results yet, so this chapter claims no more than that both changes together suffice.
 #
-# That does not refute the paper: these are other nets, on fewer images. But it is a warning about all such pictures:
-# "each at its best rate" makes a race fair in one respect, and leaves every other setting as it suits one of the two.
+# (ReLU does not work with every beginning: chapter [11](11_learning.ipynb) has nets of ReLUs that never start.) Chapter [14](14_what_matters.ipynb) agrees: its nets begin
+# the modern way, and with tanh in the place of ReLU they make fewer errors.
+#
+# That does not refute the paper: these are other nets, on fewer images. It is a warning about all such comparisons.
+# "Each at its best rate" makes a race fair in one respect only. All other settings may still suit one of the two better.
 #
 # ## What every seed and rate did
 #
@@ -253,7 +260,7 @@ for activation in ("relu", "tanh"):
 
 # %% [markdown]
 # Had both been given the *same* rate, the race would have looked quite different: with 0.004 ReLU is at its best, and
-# tanh does not arrive within 20 epochs. Who compares at one rate has chosen the winner with the rate.
+# tanh does not arrive within 20 epochs. A comparison at one common rate is decided by the choice of that rate.
 #
 # ## Live
 #
@@ -318,10 +325,9 @@ def sigmoid_slope(y):
     return y * (1 - y), 1 / 4               # largest where y = 1/2, at x = 0
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 y = 1 / (1 + np.exp(-np.linspace(-4, 4, 9)))
-answer = sigmoid_slope(y)
-check(list(answer[0]) + [answer[1]] if isinstance(answer, tuple) else answer, list(y * (1 - y)) + [0.25],
+check(lambda: np.concatenate([np.ravel(part) for part in sigmoid_slope(y)]), list(y * (1 - y)) + [0.25],
       [(list(1 - y * y) + [1], "that is tanh's"), (list(y * (1 - y)) + [1], "y (1 − y) is largest at y = ½")])
 
 # %% [markdown]
@@ -334,8 +340,8 @@ def saturated_from(s):
     return np.arctanh(np.sqrt(1 - s))
     ### END SOLUTION
 
-# %%
-check([saturated_from(s) for s in (0.5, 0.1, 0.01)], [0.881374, 1.818446, 2.993223],
+# %% tags=["check"]
+check(lambda: [saturated_from(s) for s in (0.5, 0.1, 0.01)], [0.881374, 1.818446, 2.993223],
       [(np.arctanh([0.5, 0.9, 0.99]), "tanh² is 1 − s: take the root")], tolerance=1e-5)
 
 # %% [markdown]
@@ -348,8 +354,8 @@ layers = ...
 layers = int(np.ceil(np.log(0.001) / np.log(0.4)))          # 0.4^L < 0.001
 ### END SOLUTION
 
-# %%
-check(layers, 8, [(7, "0.4⁷ is 0.0016"), (7.54, "a whole number of layers")], tolerance=1e-9)
+# %% tags=["check"]
+check(layers, 8, [(7, "0.4⁷ is 0.0016"), (9, "one fewer is enough"), (np.log(0.001) / np.log(0.4), "a whole number of layers")])
 
 # %% [markdown]
 # **4.** A *leaky* ReLU cannot die: $y = x$ where $x > 0$, else $0.1\,x$. Write the layer.
@@ -365,28 +371,36 @@ class LeakyReLU(Layer):
         return dy * np.where(x > 0, 1, 0.1), {}
         ### END SOLUTION
 
-# %%
-try:
-    leaky_error = check_layer(LeakyReLU(), rng.permutation(np.linspace(-2, 2, 24)).reshape(4, 6))
-except AssertionError as error:
-    raise tools.NotYet(error) from None
-except TypeError:
-    raise tools.NotYet("backward must return dx and an empty dictionary") from None
-print(f"Right: largest relative error {leaky_error:.0e}.")
+# %% tags=["check"]
+check_gradients(LeakyReLU, [rng.permutation(np.linspace(-2, 2, 24)).reshape(4, 6), rng.permutation(np.linspace(-3, 1, 10)).reshape(2, 5)],
+                forward=lambda layer, x: np.where(x > 0, x, 0.1 * x))
 
 # %% [markdown]
+# ## Summary
+#
+# tanh is flat far from 0, where its gradient is lost; ReLU keeps the slope 1 on the whole positive side. With the paper's pixels and initial
+# values, ReLU reaches 10 % training error on clothes in little more than half of tanh's epochs, each at its own best rate, and at 25 % there is no
+# clear winner. With smaller pixels and larger initial values tanh is faster than ReLU, so the advantage depends on how the net begins. A
+# comparison of two functions needs a grid of rates for each of them and several seeds. A neuron of ReLUs whose input is negative for every image is dead, and
+# large steps kill many.
+#
+# Next: [05, Local response normalisation](05_local_response_normalisation.ipynb), which stands behind the first two ReLUs.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert 1.4 < ratios["fashion-mnist", 0.1] < 2.2 and all(0.7 < ratios[name, 0.25] < 1.4 for name in TARGETS)
 errors = {name: np.array([row["ten_top1"] for row in results("14_ablations") if row["ablation"] == name]) for name in ("relu", "whole")}
 change = np.mean(errors["relu"] - errors["whole"])                      # "relu" is the net without it
 assert slope["tanh"][500] == 1 and 1 - np.tanh(1.9) ** 2 < 0.1 and 1 - np.tanh(3) ** 2 < 0.01
 assert 0.25 < lost["tanh", "1"] < 0.6 and lost["tanh", "2"] == lost["tanh", "3"] == 0
 assert abs(growth["relu"] - 4) < 0.01 and growth["tanh"] < 1.7
+assert lost["relu", "1"] > lost["tanh", "1"] and slopes["relu", "1"] > slopes["tanh", "1"] + 0.1
+products = {activation: np.prod([slopes[activation, number] for number in "123"]) for activation in ("relu", "tanh")}
+assert 0.25 < products["tanh"] < 0.4 and 0.1 < products["relu"] < 0.2
 assert all(lost["modern", "tanh", number] < 0.02 for number in "123")
 assert max(lr for lr, epochs in grid["relu"].items() if np.isfinite(epochs).all()) < max(grid["tanh"]) and np.isinf(grid["relu"][0.008]).any()
 assert chosen("fashion-mnist")["relu"][0] == 0.004 and np.isinf(grid["tanh"][0.004]).all()

@@ -254,7 +254,7 @@ def side_rounded_up(H, z, s):
     return -(-(H - z) // s) + 1         # −(−a // s) rounds a / s up
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([side_rounded_up(H, 3, 2) for H in (55, 27, 13, 32, 16)], [27, 13, 6, 16, 8],
       [([27, 13, 6, 15, 7], "that is rounded down"), ([26, 12, 5, 15, 7], "fences and posts: the first window counts, too")])
 assert all(MaxPool2d(3, 2, ceil=True).output_shape((H, H, 1))[0] == side_rounded_up(H, 3, 2) for H in range(3, 60))
@@ -269,7 +269,7 @@ number = ...
 number = 7 / 12                         # each window hands its gradient to exactly one pixel: nothing is lost or made
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(number, 7 / 12, [(7 * 12, "dy is smaller than its sum"), (12 / 7, "the other way round")])
 
 # %% [markdown]
@@ -289,7 +289,7 @@ class AveragePool(MaxPool2d):
         ### END SOLUTION
         return dx, {}
 
-# %%
+# %% tags=["check"]
 try:
     average_error = check_layer(AveragePool(3, 2), rng.standard_normal((1, 7, 6, 2)))
 except AssertionError as error:
@@ -308,7 +308,7 @@ def backward_to_all(dy, x, y, layer):
     ### END SOLUTION
     return dx
 
-# %%
+# %% tags=["check"]
 x = rng.integers(0, 3, (1, 7, 7, 1)).astype(float)
 layer = MaxPool2d(3, 2)
 y, cache = layer.forward(x)
@@ -324,7 +324,7 @@ check(backward_to_all(dy, x, y, layer), expected, [(layer.backward(dy, cache)[0]
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert equal == [True, True] and loops > 10 * layer_time and sides == [55, 27, 13, 6]
 assert pooled[2, 2].shape == (1, 55, 55, 1) and pooled[3, 2].shape == (1, 54, 54, 1)
 assert set(windows_per_pixel(55, 3, 2).ravel()) == {1, 2, 4} and set(windows_per_pixel(55, 2, 2).ravel()) == {0, 1}

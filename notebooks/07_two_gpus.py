@@ -302,7 +302,7 @@ bytes_conv3 = ...
 bytes_conv3 = 128 * 13 * 13 * 128 * 4
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(bytes_conv3, 11_075_584, [(2 * 11_075_584, "that is both directions"), (11_075_584 / 4, "each number has 4 bytes"),
                                 (13 * 13 * 128 * 4, "that is one image")])
 
@@ -317,7 +317,7 @@ def exchange_backward(g0, g1, width):
     return total[..., :width], total[..., width:]
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(exchange_backward(g[0], g[1], 3), [back[0], back[1]],
       [([g[0][..., :3], g[1][..., 3:]], "the other tower used these maps, too: its gradient has to come back and be added"),
        ([g[0][..., 3:] + g[1][..., 3:], g[0][..., :3] + g[1][..., :3]], "the towers are the wrong way round"),
@@ -333,7 +333,7 @@ numbers_more = ...
 numbers_more = 27 * 27 * 48 + 2 * 13 * 13 * 192
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(numbers_more, sum(more.values()), [(27 * 27 * 48 + 13 * 13 * 192, "conv4 and conv5 both get 192 maps per card"),
                                          (2 * sum(more.values()), "that is what both cards send together"),
                                          (55 * 55 * 48 + 2 * 13 * 13 * 192, "the maps are sent after pooling: 27×27")])
@@ -348,7 +348,7 @@ fewest = ...
 fewest = 60_965_224 // 58_624 + 1
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(fewest, 1040, [(1039, "with 1039 images the paper's way still sends less: it must be more than the quotient"),
                      (60_965_224 / 58_624, "a whole number of images"),
                      (2156, "per image in a step: forward and backward, 58,624 numbers")], tolerance=1e-9)
@@ -358,7 +358,7 @@ check(fewest, 1040, [(1039, "with 1039 images the paper's way still sends less: 
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 own = np.eye(2, dtype=bool)
 assert all(np.array_equal(sees[name], own) for name in ("conv2", "conv4", "conv5"))
 assert all(sees[name].all() for name in ("conv3", "fc6", "fc7", "fc8"))

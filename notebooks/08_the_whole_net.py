@@ -562,7 +562,7 @@ def receptive_field(pairs):
     return r
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 alexnet_pairs, cifar = [(z, s) for z, s, _ in windows.values()], [(5, 1), (3, 2), (5, 1), (3, 2)]
 check([receptive_field(alexnet_pairs), receptive_field(cifar)], [195, 19],
       [([281, 25], "the new layer's stride counts for the *next* layer: use the old j in r"),
@@ -579,7 +579,7 @@ images_needed = ...
 images_needed = next(n for n in range(1, 1000) if n * 9216 * 4096 / (4 * (9216 * 4096 + n * (9216 + 4096))) >= 4)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(images_needed, 17, [(16, "that is N/4 = 4; input and output take bytes as well"), (4, "I is about N/4, not N")], tolerance=1e-9)
 
 # %% [markdown]
@@ -592,7 +592,7 @@ def largest_batch(card, parameters, kept_per_image):
     return (card - 3 * 4 * parameters) // kept_per_image
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 card, parameters, per = 3 * 2**30, all_parameters // 12, all_maps
 check(largest_batch(card, parameters, per), (card - 12 * parameters) // per,
       [((card - 4 * parameters) // per, "velocities and gradients take as much again, each"),
@@ -609,7 +609,7 @@ factor = ...
 factor = 1 / (1 - without_work)         # Amdahl's law
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(factor, 1 / (1 - without_work), [(1 - without_work, "that is the time that remains: the factor is its inverse"),
                                        (1 / without_work, "the other share remains"), (1 + without_work, "the time left is 1 − share")])
 
@@ -618,7 +618,7 @@ check(factor, 1 / (1 - without_work), [(1 - without_work, "that is the time that
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert out["conv1"] == 290_400 == max(out.values()) and out["fc8"] == 1000 and max(weights, key=weights.get) == "fc6"
 assert formula_difference < 1e-6 and abs(by_formula.sum() - 1) < 1e-5
 assert shapes_agree and [naive[name][0] for name in ("conv1", "pool1", "pool2", "pool5")] == [55, 27, 13, 6]

@@ -489,7 +489,7 @@ number = ...
 number = 2 * (256 - 227 + 1) ** 2
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(number, 1800, [(2 * 29**2, "that is the paper's way to count: fences and posts, there is one place more"), (900, "mirror images count as well"),
                      (60, "rows and columns are chosen independently"), (2048, "that is 224")])
 
@@ -503,7 +503,7 @@ def view_of(image, mean, top, left, side, mirror):
     return view[:, ::-1] if mirror else view
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 found = [view_of(photographs[0], mean, 5, 20, 200, mirror) for mirror in (0, 1)]
 right = (photographs[0] - mean)[5:205, 20:220]
 unmirrored = photographs[0][5:205, 20:220]
@@ -523,7 +523,7 @@ def common_share(side, n):
     return (1 - (n**2 - 1) / (3 * n) / side) ** 2
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 cases = [(224, 32), (24, 4), (24, 1)]
 check([common_share(*case) for case in cases], [(1 - (n**2 - 1) / (3 * n) / s) ** 2 for s, n in cases],
       [([1 - (n**2 - 1) / (3 * n) / s for s, n in cases], "that is rows alone; the columns must be in common, too"),
@@ -540,7 +540,7 @@ def colour_shift(alpha, values, vectors):
     return 255 * (vectors @ (alpha * values / 255**2))      # λ is of squares: 255²; the shift is then scaled back
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 alpha, lam, p = np.array([0.12, -0.05, 0.2]), EIGENVALUES, EIGENVECTORS
 check(colour_shift(alpha, lam, p), p @ (alpha * lam) / 255,
       [(p @ (alpha * lam), "that is λ of pixels from 0 to 255: the image is gone"), (p @ (alpha * np.sqrt(lam)), "that is √λ, the 2012 code's"),
@@ -557,7 +557,7 @@ def predict_ten(logits):
     return softmax(logits).mean(0)
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 outputs = 3 * rng.standard_normal((10, 6))
 check(predict_ten(outputs), softmax(outputs).mean(0),
       [(softmax(outputs.mean(0)[None])[0], "the mean is taken after the softmax, of probabilities"), (softmax(outputs).sum(0), "the mean, not the sum"),
@@ -569,7 +569,7 @@ check(predict_ten(outputs), softmax(outputs).mean(0),
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert 32 * 32 * 2 == different == 2048 and (many[:, :2].min(), many[:, :2].max()) == (0, 31) and corner and len(test_views) == 10
 assert abs(apart - 10.66) < 0.01 and abs(overlap - 0.91) < 0.005 and abs(least - 0.74) < 0.005 and abs(measured - overlap) < 0.002
 assert same and misplaced > 3

@@ -507,7 +507,7 @@ def inverted_dropout_backward(dy, mask, rate):
     return dy * mask / (1 - rate)
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 layer = Dropout(0.2, inverted=True)
 y, cache = layer.forward(h, key=(4,))
 kept, dy = cache > 0, np.linspace(-1, 1, h.size).reshape(h.shape)
@@ -528,7 +528,7 @@ deviation = ...
 deviation = np.sqrt(0.25 * 4096)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(deviation, 32, [(1024, "that is the variance"), (2048, "that is the mean"), (64, "a mask has the variance r (1 − r), not 1")])
 
 # %% [markdown]
@@ -541,7 +541,7 @@ faster = ...
 faster = 1 / (1 - 0.3) ** 2
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(faster, 1 / 0.49, [(1 / 0.7, "that is the gradient; the scale of the weights counts as well"), (1 / 0.09, "1 − r, not r"),
                          (0.49, "the other way round"), (4, "that is r = 0.5")])
 
@@ -559,7 +559,7 @@ def weighted_geometric_mean(x, r):
     return g / g.sum()
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 ratios = (1 - 0.2) ** all_masks.sum(1) * 0.2 ** (10 - all_masks.sum(1))
 p = one_layer(all_masks * points[0])
 g = np.exp(ratios @ np.log(p))
@@ -573,7 +573,7 @@ check(weighted_geometric_mean(points[0], 0.2), one_layer(0.8 * points[:1])[0],
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert loops_equal and test_equal and gradient_error < 1e-6 and "gradient of x" in redrawing
 assert again and halves and min(others) > 0.2 and 0.45 < masks.mean() < 0.55 and (features == 0).mean() > 0.3
 assert abs(z.mean() - expected[0]) < 0.03 * expected[1] and abs(z.std() / expected[1] - 1) < 0.03

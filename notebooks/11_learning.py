@@ -578,7 +578,7 @@ without_momentum, with_momentum = ..., ...
 without_momentum, with_momentum = 2 / 50, 2 * (1 + 0.9) / 50
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([without_momentum, with_momentum], [0.04, 0.076],
       [([0.04, 0.04], "momentum allows a larger ε: insert z = −1"), ([1 / 50, 1.9 / 50], "at ελ = 1 steps are best, not at the limit"),
        ([0.04, 0.4], "the terminal speed is ten times as large, the limit is not"), ([0.04, 0.004], "the limit gets larger with momentum")])
@@ -593,7 +593,7 @@ def factor_of_u(old, new):
     return old / new                                # v must stay: old · u = new · u′
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(factor_of_u(0.01, 0.001), 10, [(0.1, "v = −ε u has to stay the same: a smaller ε needs a larger u"), (1, "then v would jump with ε"),
                                      (0.9, "the factor depends on ε, not on momentum")])
 
@@ -607,7 +607,7 @@ def he_deviation(shape):
     return np.sqrt(2 / np.prod(shape[:-1]))
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check([he_deviation((11, 11, 3, 96)), he_deviation((5, 5, 48, 256)), he_deviation((4096, 1000))],
       np.sqrt([2 / 363, 2 / 1200, 2 / 4096]),
       [([2 / 363, 2 / 1200, 2 / 4096], "that is the variance"), (np.sqrt([1 / 363, 1 / 1200, 1 / 4096]), "ReLU cuts half away: 2, not 1"),
@@ -624,7 +624,7 @@ fraction = ...
 fraction = 0.002 / (0.002 + 0.0005)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(fraction, 0.8, [(0.2, "that is how much it loses"), (0.002 / 0.00205, "that is decoupled decay"), (0.0005 / 0.002, "λ / (λ + d)")])
 
 # %% [markdown]
@@ -633,7 +633,7 @@ check(fraction, 0.8, [(0.2, "that is how much it loses"), (0.002 / 0.00205, "tha
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert left[0.03, 0.9] < left[0.03, 0] < 0.2 and left[0.07, 0] > 50 and left[0.07, 0.9] < 0.2
 assert (paths[0.03, 0.9][:, 0] > 0.1).any() and (paths[0.03, 0][:, 0] <= 0).all()          # overshoots, and does not
 assert rule_difference < 1e-14 and mean_apart < 1e-4

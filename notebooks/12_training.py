@@ -343,7 +343,7 @@ steps = ...
 steps = 9000 // 64 * 30
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(steps, 4200, [(9000 / 64 * 30, "140 whole batches an epoch: what is left over is left out"),
                     (-(-9000 // 64) * 30, "the incomplete batch is left out, not counted"), (140, "that is one epoch")], tolerance=1e-9)
 
@@ -357,7 +357,7 @@ images_needed = ...
 images_needed = 0.119 * (1 - 0.119) / 0.0025**2
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(images_needed, 16774.24, [(0.119 * 0.881 / 0.25**2, "0.25 points are 0.0025"), (0.119 * 0.881 / 0.0025, "square the standard error")],
       tolerance=1e-3)
 
@@ -373,7 +373,7 @@ precision = confusion[shirt, shirt] / confusion[:, shirt].sum()
 recall = confusion[shirt, shirt] / confusion[shirt].sum()
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 is_shirt, called = truth == classes.index("Shirt"), guess == classes.index("Shirt")
 expected = [np.mean(is_shirt[called]), np.mean(called[is_shirt])]
 check([precision, recall], expected, [(expected[::-1], "the other way round: precision is among those that are called shirts")])
@@ -389,7 +389,7 @@ def stopped(errors, patience=3):
     return len(errors) > patience and min(errors[-patience:]) >= min(errors[:-patience])
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 courses = [[0.5, 0.4, 0.3], [0.5, 0.3, 0.4, 0.35, 0.31], [0.5, 0.3, 0.4, 0.35, 0.29], [0.3, 0.4, 0.4, 0.4], [0.5, 0.6, 0.4, 0.45]]
 check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
       [([0, 0, 0, 1, 0], "in the second, 0.3 was never reached again in three epochs"), ([0, 1, 1, 1, 0], "in the third, the last error is a new best"),
@@ -401,7 +401,7 @@ check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert len(log) == 30 and log[17]["lr"] == 0.02 and log[18]["lr"] == 0.002 and log[26]["lr"] == 0.0002
 assert all(row["train_loss"] > row["val_loss"] for row in log[:6])                      # begins above
 assert abs(few_losses[0] - np.log(10)) < 1 and few_losses[-1] < 0.1 and few_error == 0

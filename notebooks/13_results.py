@@ -372,7 +372,7 @@ avoided = ...
 avoided = (26.2 - 15.3) / 26.2
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(avoided, 0.4160, [((26.2 - 15.3) / 15.3, "of the second-best entry's errors: divide by 26.2"), (0.109, "that is the difference in points"),
                         (41.60, "as a share: from 0 to 1")], tolerance=1e-3)
 
@@ -388,7 +388,7 @@ def geometric(probabilities):
     return g / g.sum(1, keepdims=True)
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 trial = rng.dirichlet(np.ones(4), (3, 5))                                   # 3 nets, 5 images, 4 classes
 product = trial.prod(0) ** (1 / 3)
 check(geometric(trial), product / product.sum(1, keepdims=True), [(product, "the rows must sum to 1"), (trial.mean(0), "that is the arithmetic mean")])
@@ -403,7 +403,7 @@ def vote(near, labels):
     return np.array([np.bincount(labels[row]).argmax() for row in near])
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 expected = [max(range(10), key=lambda c: (np.sum(pool.labels[row] == c), -c)) for row in near_features]
 check(vote(near_features, pool.labels), expected, [(pool.labels[near_features[:, 0]], "that is the class of the nearest alone")])
 
@@ -418,7 +418,7 @@ test_images = ...
 test_images = 9 * 0.04 / 0.005**2           # 0.005 N = 3 √(0.04 N)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 / 0.5**2, "0.5 points are 0.005")])
 
 # %% [markdown]
@@ -427,7 +427,7 @@ check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 /
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
 # not hold.)
 
-# %%
+# %% tags=["claims"]
 assert all(agree) and rates(dead, labels)["top1"] == 1 and 0.8 < np.mean(dead.argmax(1) != labels) < 0.97
 assert table[1][2] - table[2][2] > 40.7 - 36.7 and table[1][3] - table[2][3] > 18.2 - 15.4      # Figure 13.1
 assert max(live_single) < 0.5 and live_ensemble < np.mean(live_single) + 0.01

@@ -311,7 +311,7 @@ def standard_error(without, whole):
     return d.std(ddof=1) / np.sqrt(len(d))
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 a, b = errors(rows, "lrn"), errors(rows, "whole")
 check(standard_error(a, b), mean_and_error(a - b)[1],
       [((a - b).std(ddof=1), "that is the scatter of one seed: the mean of n scatters √n times less"),
@@ -330,7 +330,7 @@ a, b = errors(rows, "augmentation"), errors(rows, "whole")
 times = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5) / mean_and_error(a - b)[1]
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 a, b = errors(rows, "augmentation"), errors(rows, "whole")
 unpaired = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5)
 check(times, unpaired / mean_and_error(a - b)[1], [(mean_and_error(a - b)[1] / unpaired, "the other way round")], tolerance=1e-4)
@@ -345,7 +345,7 @@ seeds_needed = ...
 seeds_needed = (1.2 / (1 / 4)) ** 2         # s / √n = δ / 4
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(seeds_needed, 23.04, [(4.8, "square it"), ((1.2 * 3) ** 2, "a quarter, not a third")], tolerance=0.05)
 
 # %% [markdown]
@@ -359,7 +359,7 @@ together = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
 mean_lrn, error_lrn = mean_and_error(together)
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 both = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
 check([mean_lrn, error_lrn], mean_and_error(both),
       [([(change(before, "lrn").mean() + change(rows, "lrn").mean()) / 2, mean_and_error(both)[1]], "three and five runs: not the mean of the two means"),
@@ -370,7 +370,7 @@ check([mean_lrn, error_lrn], mean_and_error(both),
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert len(names) == 11 and all(len(change(rows, name)) == 5 for name in names) and len(rows) == 60
 assert 12 * (2700 // 64) == 504 and abs(np.sqrt(0.22 * 0.78 / 2000) - 0.0093) < 1e-4
 assert abs(np.sqrt(0.375 * 0.625 / 150_000) - 0.0012) < 1e-4

@@ -569,7 +569,7 @@ alpha = ...
 alpha = 5 * 1e-4
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(alpha, 5e-4, [(1e-4, "that would be applied as 2e-5"), (2e-5, "the other way round: it divides, so give it more")])
 
 # %% [markdown]
@@ -586,7 +586,7 @@ def momentum_outside(g, lr, momentum=0.9):
     return w
     ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 gradients, rates = rng.standard_normal(30), np.where(np.arange(30) < 20, 0.01, 0.001)
 v_in, w_in, v_out, w_out = 0.0, 0.0, 0.0, 0.0
 for g, lr in zip(gradients, rates):
@@ -607,7 +607,7 @@ may = [..., ..., ..., ..., ...]
 may = [1, 1, 0, 0, 1]                   # those that never decrease
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(may, [1, 1, 0, 0, 1], [([1, 1, 1, 0, 1], "the largest square may be that of the smallest number"),
                              ([1, 1, 0, 0, 0], "min(x, 6) never decreases"), ([1, 0, 0, 0, 1], "tanh never decreases"),
                              ([1, 0, 0, 0, 0], "what matters is that a function never decreases, not that it is ReLU")])
@@ -622,7 +622,7 @@ factors = ..., ..., ...
 factors = 1, 2, 2                       # the paper's program halves what comes into fc7 and fc8
 ### END SOLUTION
 
-# %%
+# %% tags=["check"]
 check(factors, [1, 2, 2], [([1, 0.5, 0.5], "the other way round"), ([2, 2, 1], "the weights behind a dropout, not before it"),
                            ([1, 2, 4], "each layer undoes the halving of its own input only")])
 
@@ -631,7 +631,7 @@ check(factors, [1, 2, 2], [([1, 0.5, 0.5], "the other way round"), ([2, 2, 1], "
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert len(DETAILS) == 20 and set(switch) == set(DETAILS) and len(set(zip(*DETAILS.values()))) == 4
 assert unlike["paper"] == 0 and min(unlike["2012 code"], unlike["Caffe"], unlike["torchvision"]) > 5
 for how in switch.values():                                                 # every argument named is one

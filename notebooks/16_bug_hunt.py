@@ -31,7 +31,7 @@ rng = np.random.default_rng(16)
 # |---|---|---|---|---|---|---|---|---|---|---|
 # | imitates | `LocalResponseNorm` | `MaxPool2d` | `Conv2d` | `ReLU` | `MaxPool2d` | `SoftmaxCrossEntropy` | `Conv2d` | `Conv2d` | `LocalResponseNorm` | `Dropout` |
 
-# %% tags=["figure"]
+# %% tags=["suspects"]
 # The suspects. Each comment is an answer.
 class A(LocalResponseNorm):
     def backward(self, dy, cache):                              # the gradient's second term lacks its factor 2
@@ -316,7 +316,7 @@ def trial_C(Conv):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_B, MaxPool2d, B) + court(trial_C, Conv2d, C), [1, 0, 1, 0],
       [([1, 1, 1, 1], "both suspects are acquitted: try sizes and strides that were not tried above"),
        ([1, 1, 1, 0], "C is convicted, B is not: when can one pixel win two windows?"),
@@ -333,7 +333,7 @@ def trial_D(R):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_D, ReLU, D), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -349,7 +349,7 @@ def trial_E(Pool):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_E, MaxPool2d, E), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -363,7 +363,7 @@ def trial_F(Loss):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_F, SoftmaxCrossEntropy, F), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -384,7 +384,7 @@ def trial_G(Conv):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_G, Conv2d, G), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -406,7 +406,7 @@ def trial_H(Conv):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_H, Conv2d, H), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -423,7 +423,7 @@ def trial_I(Norm):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_I, LocalResponseNorm, I), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -438,7 +438,7 @@ def trial_J(Drop):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["check"]
 check(court(trial_J, Dropout, J), [1, 0], VERDICTS)
 
 # %% [markdown]
@@ -517,7 +517,7 @@ show(figure, "**Figure 16.3.** Which kind of trial finds which suspect. The two 
 #
 # If this cell runs, the text is true on your machine.
 
-# %%
+# %% tags=["claims"]
 assert 1 / 2000 < 2 * comfortable_error < 1 / 500                           # half of the second term, about a thousandth
 assert "gradient of x[" in said
 assert 2000 < np.abs(right).max() / np.abs(right - wrong).max() < 20_000      # Figure 16.1

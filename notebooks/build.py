@@ -25,6 +25,8 @@ import nbformat
 HERE = Path(__file__).resolve().parent
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}}
+PAGES = ("README.md", "margin.md", "README.zh-CN.md")                 # beside the chapters
+FOLDED = {"solution", "figure", "check", "claims", "suspects"}          # tags of cells that are folded
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
@@ -51,7 +53,7 @@ def read_source(path):
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
-        if {"solution", "figure"} & set(tags):
+        if FOLDED & set(tags):
             cell.metadata.jupyter = {"source_hidden": True}                 # folded away in JupyterLab
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -87,7 +89,7 @@ def faults(path):
     pair = path.with_suffix(".ipynb")
     if not pair.exists():
         return [f"{pair.name} is missing: run `python notebooks/build.py make {path.name[:2]}`"]
-    source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), []
+    source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), untagged(path)
 
     def says(cells):
         return [(cell.cell_type, cell.source, cell.id, dict(cell.metadata)) for cell in cells]
@@ -111,6 +113,15 @@ def faults(path):
                              f"`python notebooks/build.py make {path.name[:2]}`")
     return found + [fault for cell in notebook.cells if cell.cell_type == "markdown"
                     for fault in dead_links(pair.name, cell.source)]
+
+
+def untagged(path):
+    """Cells that must be folded and are not tagged: those behind an exercise (`check`), and the last (`claims`)."""
+    cells = read_source(path).cells
+    behind = [b for a, b in zip(cells, cells[1:]) if "solution" in a.metadata.get("tags", [])]
+    found = [cell for cell in behind if "check" not in cell.metadata.get("tags", [])]
+    found += [cell for cell in cells if cell.source.startswith("assert ") and "claims" not in cell.metadata.get("tags", [])]
+    return [f"{path.name}: a cell without its tag, `check` or `claims`: {cell.source.splitlines()[0]}" for cell in found]
 
 
 def stands_in(source, path):
@@ -146,7 +157,7 @@ def make_blank(folder):
         "ROOT = Path(__file__).resolve().parents[1]",
         f"ROOT = (Path(__file__).resolve().parent / {os.path.relpath(HERE.parent, folder)!r}).resolve()")
     (folder / "tools.py").write_text(text, encoding="utf-8")
-    for name in "README.md", "results/README.md":
+    for name in *PAGES, "results/README.md":
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(HERE / name, folder / name)
     print(f"{folder}: {len(sources())} chapters to solve")
@@ -167,10 +178,10 @@ def make_html(folder):
     shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("localization", "a11y", "asciimath2jax.js"))
     chapters = [(path.stem, nbformat.read(path.with_suffix(".ipynb"), as_version=4)) for path in sources()]
-    cover, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
-        (HERE / name).read_text(encoding="utf-8"), id="readme")]) for name in ("README.md", "results/README.md"))
+    cover, margin, chinese, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
+        (HERE / name).read_text(encoding="utf-8"), id="readme")]) for name in (*PAGES, "results/README.md"))
     contents = [{"name": name, "title": title(notebook)} for name, notebook in chapters]
-    pages = [("index", cover)] + chapters + [("results", results)]
+    pages = [("index", cover)] + chapters + [("margin", margin), ("zh-CN", chinese), ("results", results)]
     for i, (name, notebook) in enumerate(pages):
         near = {"before": contents[i - 2] if 2 <= i <= len(contents) else None,
                 "after": contents[i] if i < len(contents) else None}
@@ -178,6 +189,8 @@ def make_html(folder):
                                                          "contents": contents, **near})
         body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters have the repository's links
         body = re.sub(r'href="README\.md', 'href="index.html', body)
+        body = re.sub(r'href="README\.zh-CN\.md', 'href="zh-CN.html', body)
+        body = re.sub(r'href="margin\.md', 'href="margin.html', body)
         body = re.sub(r'href="results/README\.md', 'href="results.html', body)
         body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition
         (folder / f"{name}.html").write_text(body, encoding="utf-8")
@@ -196,7 +209,8 @@ def main():
         make(sources(args.numbers))
     elif args.command == "check":
         found = [fault for path in sources(args.numbers) for fault in faults(path)]
-        found += dead_links("README.md", (HERE / "README.md").read_text(encoding="utf-8"))
+        for name in PAGES:
+            found += dead_links(name, (HERE / name).read_text(encoding="utf-8"))
         print("\n".join(found) or f"{len(sources(args.numbers))} chapters agree with their sources")
         sys.exit(bool(found))
     elif args.command == "blank":

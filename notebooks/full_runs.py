@@ -68,7 +68,7 @@ def figure1(out):
     """Lines of data that is not at hand here (the CIFAR-10 copy) stay as they are."""
     made, path = Path("runs", "figure1.csv"), out / "04_figure1.csv"
     made.parent.mkdir(exist_ok=True)
-    for more in ([], ["--setting", "modern"]):
+    for more in ([], *(["--setting", name] for name in ("modern", "pixels", "values"))):
         run("benchmarks/figure1.py", "--out", made, *more)
         if (ROOT / "datasets" / "cifar-10-batches-bin").exists():
             run("benchmarks/figure1.py", "--out", made, "--data", "cifar10", "--target", 0.25, "--epochs", 30, *more)

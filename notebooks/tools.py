@@ -50,6 +50,7 @@ def show(figure, caption, dpi=150):
 
 def show_source(thing):
     """Show the project's source of a function, class or method: as it is now, so that no copy can grow old."""
+    thing = inspect.unwrap(thing)
     path = Path(inspect.getsourcefile(thing)).resolve().relative_to(ROOT)
     source = textwrap.dedent(inspect.getsource(thing)).rstrip()
     display(Markdown(f"`{path.as_posix()}`:\n\n```python\n{source}\n```"))
@@ -88,18 +89,35 @@ class NotYet(AssertionError):
         return [f"Not yet: {self}"]
 
 
-def check(answer, expected, mistakes=(), tolerance=1e-6):
-    """Say that an answer is right, or raise NotYet with a sentence that says what is wrong.
+def called(function):
+    """function(), where any error of the answer becomes one sentence."""
+    try:
+        return function()
+    except NotYet:
+        raise
+    except Exception as error:
+        said = str(error) or "no message"
+        raise NotYet(said if isinstance(error, AssertionError) else f"your code raises {type(error).__name__}: {said}") from None
 
+
+def check(answer, expected, mistakes=(), tolerance=None):
+    """Say that an answer is right, or raise NotYet with a sentence that says what is wrong. The sentence does not
+    contain the right answer.
+
+    answer: a number, an array or a list of them, or a function without arguments that returns one. What such a
+        function raises becomes a sentence too.
     mistakes: pairs (a wrong answer, what was probably done to get it), tried before the general remarks.
-    tolerance: relative to the largest number expected.
+    tolerance: relative to the largest number expected. Default: 0 if only whole numbers are expected, else 1e-6.
     """
+    answer = called(answer) if callable(answer) else answer
     if any(part is None or part is Ellipsis for part in (answer if isinstance(answer, (list, tuple)) else [answer])):
         raise NotYet("no answer: replace the ... in the cell above, and return a value")
     try:
         found, wanted = np.asarray(answer, float), np.asarray(expected, float)
     except (TypeError, ValueError):
         raise NotYet(f"a number or an array is expected, got {type(answer).__name__}") from None
+    if tolerance is None:
+        tolerance = 0 if np.asarray(expected).dtype.kind in "iub" else 1e-6
 
     def near(a, b):
         return a.shape == b.shape and np.all(np.abs(a - b) <= tolerance * max(np.abs(b).max(initial=0), 1e-300))
@@ -113,10 +131,31 @@ def check(answer, expected, mistakes=(), tolerance=1e-6):
         if not np.isfinite(found).all():
             raise NotYet(f"{np.sum(~np.isfinite(found))} of {found.size} numbers are not finite")
         if found.ndim == 0:
-            raise NotYet(f"{found:.6g} is not the number")
+            raise NotYet(f"{found:.10g} is not the number")
         index = np.unravel_index(np.abs(found - wanted).argmax(), found.shape)
         places = ", ".join(map(str, index))
         part = np.mean(np.abs(found - wanted) > tolerance * np.abs(wanted).max())
-        raise NotYet(f"{part:.0%} of the entries are wrong; the worst, [{places}], is {found[index]:.6g}, "
-                     f"expected {wanted[index]:.6g}")
+        raise NotYet(f"{part:.0%} of the entries are wrong; the worst is [{places}], here {found[index]:.6g}")
     print("Right.")
+
+
+def check_gradients(make, x, forward=None):
+    """Say that the layer that make() returns has a right backward pass, or raise NotYet. x: its input, or a list of
+    several. forward: what the layer has to compute, as function of (layer, x)."""
+    from nn import check_layer
+
+    def worst():
+        errors = []
+        for one in x if isinstance(x, list) else [x]:
+            layer = make()
+            if forward is not None and not np.allclose(layer.forward(one)[0], forward(layer, one)):
+                raise NotYet("forward does not compute the formula any more")
+            answer = layer.backward(np.ones_like(layer.forward(one)[0]), layer.forward(one)[1])
+            if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
+                raise NotYet("backward must return dx and a dictionary of the parameters' gradients")
+            if answer[1].keys() != layer.params.keys():
+                raise NotYet(f"the dictionary must have the keys of params: {sorted(layer.params)}")
+            errors.append(check_layer(layer, one))
+        return max(errors)
+
+    print(f"Right: largest relative error {called(worst):.0e}.")

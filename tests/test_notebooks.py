@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,11 @@ def test_blank_edition_has_no_solutions(tmp_path):
                 answer = build.SOLUTION.search(b.source)[0].split("\n", 1)[1].rsplit("\n", 1)[0].strip()
                 assert answer and answer not in a.source and "SOLUTION" not in a.source
                 compile(a.source, path.name, "exec")
+                check = blank.cells[solved.cells.index(b) + 1]
+                assert check.metadata.tags == ["check"] and check.metadata.jupyter.source_hidden
+                open_cells = [cell.source for cell in blank.cells if cell.cell_type == "code" and not cell.metadata.get("jupyter")]
+                last = answer.splitlines()[-1].partition('#')[0].strip()       # what it comes to
+                assert not any(last in text for text in open_cells), last
             else:
                 assert a.source == b.source
         assert 3 <= exercises <= 8, path.name
@@ -121,7 +127,8 @@ def test_a_blank_edition_fails_at_its_checks_and_nowhere_else(tmp_path, name):
 
 @pytest.mark.parametrize("answer, sentence", [
     (None, "no answer"), ([1, None], "no answer"), (..., "no answer"), ("six", "a number or an array"), (np.ones(3), r"shape is \(3,\)"),
-    (np.full((2, 2), np.nan), "4 of 4 numbers are not finite"), ([[1, 2], [3, 5]], r"25% .* \[1, 1\], is 5, expected 4"),
+    (np.full((2, 2), np.nan), "4 of 4 numbers are not finite"), ([[1, 2], [3, 5]], r"25% .* \[1, 1\], here 5$"),
+    (lambda: {}["W"], "your code raises KeyError"), (lambda: [[1, 2], [3, 4 + 1e-9]], "25%"),
     ([[2, 4], [6, 8]], "twice as much")])
 def test_check_says_what_is_wrong(answer, sentence):
     with pytest.raises(tools.NotYet, match=sentence):
@@ -129,8 +136,27 @@ def test_check_says_what_is_wrong(answer, sentence):
 
 
 def test_check_is_content_with_a_right_answer(capsys):
-    tools.check(np.array([1, 2 + 1e-9]), [1, 2])
-    assert capsys.readouterr().out == "Right.\n"
+    tools.check(np.array([1, 2 + 1e-9]), [1.0, 2.0])
+    tools.check(lambda: [1, 2.0], [1, 2])
+    assert capsys.readouterr().out == "Right.\nRight.\n"
+
+
+def test_a_backward_pass_of_any_form_gets_a_sentence(capsys):
+    from nn import Linear
+
+    def answer(backward):
+        layer = Linear(3, 2)
+        layer.backward = lambda dy, cache: backward(layer, dy, cache)
+        return layer
+
+    right = Linear.backward
+    tools.check_gradients(lambda: answer(right), np.arange(6.0).reshape(2, 3))
+    assert capsys.readouterr().out.startswith("Right")
+    for wrong, sentence in ((lambda *a: right(*a)[0], "must return dx and a dictionary"), (lambda *a: right(*a)[:1] + ((1, 2),), "dictionary"),
+                            (lambda *a: (right(*a)[0], {}), "keys of params"), (lambda *a: 1 / 0, "ZeroDivisionError"),
+                            (lambda *a: (2 * right(*a)[0], right(*a)[1]), "gradient of x")):
+        with pytest.raises(tools.NotYet, match=sentence):
+            tools.check_gradients(partial(answer, wrong), np.arange(6.0).reshape(2, 3))
 
 
 def test_read_in_a_browser_from_the_first_chapter_to_the_last(tmp_path):
