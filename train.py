@@ -46,16 +46,18 @@ def train(options, resume=None, ranks=None):
     side = data.view_side(min(pictures.train.images.shape[1:3]))
     mean = data.mean_image(pictures.train.images, options.mean, side)
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
+    ranks.compare(what_must_agree(options, pictures, mean))
     network = build(options, pictures, side, ranks)
     ranks.take(network, options.model_parallel)
     expect_memory(network, -(-options.batch_size // ranks.replicas))
     sgd = SGD(network, options.momentum, options.weight_decay, options.bias_decay, options.bias_rate)
 
     count = len(pictures.train.labels)
+    expect(min(count, options.batch_size) >= ranks.replicas, f"a batch of {min(count, options.batch_size)} images is not enough for "
+           f"{ranks.replicas} processes: choose a larger --batch-size, or fewer processes")
     epochs = options.epochs or max(1, round(IMAGES / count))
     per_epoch = count // options.batch_size * options.batch_size or count           # images; a last part is left out
     identity = dict(data=pictures.name, images=count, classes=len(pictures.classes))
-    ranks.compare(what_must_agree(options, pictures, mean))
     run = Run(resume or ranks.once(new_folder, options), network, sgd, identity, pictures.bad, ranks)
     run.write_config(options, side)
     print(f"{options.model} net, {pictures.name}: {count:,} to train, {len(pictures.validation.labels):,} to validate, "
@@ -145,12 +147,13 @@ def build(options, pictures, side, ranks):
 def what_must_agree(options, pictures, mean):
     """What must be the same in all processes that share a run: {what: value}."""
     own = {option(name): value for name, value in vars(options).items() if name not in ("threads", "workers", "device", "wait")}
-    seen = [pictures.name, len(pictures.classes), zlib.crc32(mean)]
+    seen = [np.ascontiguousarray(mean)]
     for split in pictures.train, pictures.validation, pictures.test:
         some = np.linspace(0, len(split.labels) - 1, min(32, len(split.labels))).astype(int)
-        seen += [zlib.crc32(split.labels), zlib.crc32(np.ascontiguousarray(split.images[some]))]
+        seen += [split.labels, np.ascontiguousarray(split.images[some])]
     code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("[nit]*/**/*.py")))
-    return own | {"the data": seen, "the program": zlib.crc32(code)}
+    return own | {"the data": f"{pictures.name} (checksum {zlib.crc32(b''.join(array.tobytes() for array in seen)):08x})",
+                  "the program": f"of checksum {zlib.crc32(code):08x}"}
 
 
 def expect_memory(network, batch_size):
