@@ -56,6 +56,7 @@ def train(options, resume=None, ranks=None):
     expect(len(mean) in (size, side), f"--mean weights is of {len(mean)} pixels a side, found images of {size}: use --size {len(mean)}, or "
                                       "another --mean")
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
+    ranks.compare(what_must_agree(options, pictures, mean))
     network = build(options, pictures, side, ranks, start)
     kept = keep_what_fits(network, trained, pictures.classes) if trained else None
     ranks.take(network, options.model_parallel)
@@ -64,9 +65,10 @@ def train(options, resume=None, ranks=None):
               options.rate_inside)
 
     count = len(pictures.train.labels)
+    expect(min(count, options.batch_size) >= ranks.replicas, f"a batch of {min(count, options.batch_size)} images is not enough for "
+           f"{ranks.replicas} processes: choose a larger --batch-size, or fewer processes")
     epochs = options.epochs or max(1, round(IMAGES / count))
     per_epoch = count // options.batch_size * options.batch_size or count           # images; a last part is left out
-    ranks.compare(what_must_agree(options, pictures, mean))
     run = Run(resume or ranks.once(new_folder, options), network, sgd, identity_of(pictures), pictures.bad, ranks)
     run.write_config(options, side)
     if trained:                                             # from here on, the run needs the file of --weights no more

@@ -252,6 +252,8 @@ def test_a_rank_that_hangs_is_named(folder):
 def test_wrong_options_are_said_once(folder):
     status, _, err = run(2, *TRAIN, "--nonsense")
     assert status == 2 and err.count("unrecognized arguments") == 1
+    status, _, err = run(3, *TRAIN, "--batch-size", "2")
+    assert status == 1 and err.count("a batch of 2 images is not enough for 3 processes") == 1
     status, _, err = run(2, *TRAIN, "--pool", "5")
     assert status == 1 and err.count("pool must be one of") == 1
 

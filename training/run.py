@@ -75,7 +75,8 @@ class Run:
         self.write_json("config.json", dict(
             options=vars(options), identity=self.identity, view=side, python=platform.python_version(),
             parameters=sum(array.size for array in self.network.weights().values()), numpy=np.__version__,
-            processor=platform.processor() or platform.machine(), threads=self.network.workers.threads))
+            processor=platform.processor() or platform.machine(), threads=self.network.workers.threads,
+            processes=self.ranks.size))
 
     def save(self, lr):
         """Write the checkpoint. Raises UserError, and leaves the old one, if a weight is not finite or the disk is full."""

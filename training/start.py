@@ -84,12 +84,13 @@ def keep_what_fits(network, trained, classes):
 def what_must_agree(options, pictures, mean):
     """What must be the same in all processes that share a run: {what: value}."""
     own = {option(name): value for name, value in vars(options).items() if name not in ("threads", "workers", "device", "wait")}
-    seen = [pictures.name, len(pictures.classes), zlib.crc32(mean)]
+    seen = [np.ascontiguousarray(mean)]
     for split in pictures.train, pictures.validation, pictures.test:
         some = np.linspace(0, len(split.labels) - 1, min(32, len(split.labels))).astype(int)
-        seen += [zlib.crc32(split.labels), zlib.crc32(np.ascontiguousarray(split.images[some]))]
+        seen += [split.labels, np.ascontiguousarray(split.images[some])]
     code = b"".join(path.read_bytes() for path in sorted(ROOT.glob("[nit]*/**/*.py")))
-    return own | {"the data": seen, "the program": zlib.crc32(code)}
+    return own | {"the data": f"{pictures.name} (checksum {zlib.crc32(b''.join(array.tobytes() for array in seen)):08x})",
+                  "the program": f"of checksum {zlib.crc32(code):08x}"}
 
 
 def expect_memory(network, batch_size):
