@@ -147,8 +147,10 @@ def guarded(arguments):
         return 1
     options = parser.parse_args(arguments)
     try:
-        size = getattr(options, "batch_size", 1)
-        expect(size >= 1, f"--batch-size must be at least 1, got {size}")
+        for name, most in ("batch_size", 1 << 20), ("threads", 1024), ("count", 1 << 30), ("top", 1 << 30):
+            value = getattr(options, name, None)
+            expect(value is None or 1 <= value <= most, f"--{name.replace('_', '-')} must be from 1 to {most}, got {value}")
+        expect(getattr(options, "seed", 0) >= 0, f"--seed must be at least 0, got {getattr(options, 'seed', 0)}")
         return run(options) or 0
     except BrokenPipeError:                                 # evaluate.py … | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -57,6 +57,7 @@ def find(root, labels=None, seed=0):
     labels: the file with the labels of a flat val, instead of searching. seed: for the images held out where there is only
     one split. Raises DataError if there is no form of the above, or labels are missing or invalid.
     """
+    require(Path(root).is_dir(), f"{root}: no such folder; {EXPECTED}")
     root = Path(root).resolve()
     places = splits_of(root)
     if not places:

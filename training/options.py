@@ -206,7 +206,7 @@ LEAST = dict.fromkeys(("batch_size", "lr_batch", "patience", "epochs", "threads"
     ("workers", "cutout", "warm_up", "colour", "profile", "freeze_from", "colour_until", "momentum", "weight_decay", "bias_decay",
      "bias_rate", "lrn_alpha", "dropout", "save_every", "seed", "holdout"), 0)
 MORE = dict.fromkeys(("lr", "scale", "lrn_k", "wait"), 0)
-MOST = dict(workers=1024, threads=1024, size=16384, batch_size=1 << 20)
+MOST = dict(workers=1024, threads=1024, size=16384, batch_size=1 << 20, images_per_crop=1 << 20, profile=1 << 20)
 LESS = dict.fromkeys(("momentum", "dropout", "holdout"), 1)
 
 

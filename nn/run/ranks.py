@@ -59,7 +59,7 @@ class Ranks:
         here = f"rank {self.rank} on {MPI.Get_processor_name()}"
         killed = f"{here} was killed (process {os.getpid()}): all ranks end; resume from what has been saved"
         self.watcher = subprocess.Popen([sys.executable, "-S", watch.__file__, str(os.getppid()), killed],
-                                        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         atexit.register(self.end)
         sys.excepthook = self.unexpected
         if self.size != size:
@@ -220,7 +220,7 @@ class Ranks:
     def fail(self, sentence):
         """Have the sentence printed, and end all ranks. Where several fail, the first of them speaks."""
         self.say(sentence if "rank " in sentence else f"{sentence} ({self.name(self.rank)})")
-        time.sleep(0.2)                                         # for the watcher: next, the launcher kills the ranks
+        self.watcher.stdout.read()                              # until the watcher has spoken: next, all are killed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)            # MPI would add that it was aborted
         self.comm.Abort(1)
         os._exit(1)                                             # (Abort may return)

@@ -27,6 +27,7 @@ def main(launcher, sentence):
             return
         os.write(2, text + b"\n")
         os.close(2)                         # the launcher waits until nobody can write any more
+        os.close(1)                         # and the rank until this has spoken
         time.sleep(HOLD)
 
 
