@@ -313,10 +313,11 @@ def standard_error(without, whole):
 
 # %% tags=["check"]
 a, b = errors(rows, "lrn"), errors(rows, "whole")
-check(standard_error(a, b), mean_and_error(a - b)[1],
-      [((a - b).std(ddof=1), "that is the scatter of one seed: the mean of n scatters √n times less"),
-       ((a - b).std() / np.sqrt(5), "divide by n − 1 in the variance (ddof=1)"),
-       (np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5), "that is for unpaired runs: take the differences seed by seed")])
+pairs = [(a, b), (a[:3] + 0.01 * np.arange(3), b[:3]), (np.arange(8.0) ** 2, np.arange(8.0))]          # five, three and eight runs
+check(lambda: [standard_error(*pair) for pair in pairs], [mean_and_error(a - b)[1] for a, b in pairs],
+      [([(a - b).std(ddof=1) for a, b in pairs], "that is the scatter of one seed: the mean of n scatters √n times less"),
+       ([(a - b).std() / np.sqrt(len(a)) for a, b in pairs], "divide by n − 1 in the variance (ddof=1)"),
+       ([np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)) for a, b in pairs], "that is for unpaired runs: take the differences seed by seed")])
 
 # %% [markdown]
 # **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard
@@ -337,16 +338,16 @@ check(times, unpaired / mean_and_error(a - b)[1], [(mean_and_error(a - b)[1] / u
 
 # %% [markdown]
 # **3.** A referee asks for 1 point with a standard error of a quarter of it. How many seeds, if a change scatters by
-# 1.2 points from seed to seed?
+# 1.2 points from seed to seed? (A whole number of seeds, so that the standard error is no larger.)
 
 # %% tags=["solution"]
 seeds_needed = ...
 ### BEGIN SOLUTION
-seeds_needed = (1.2 / (1 / 4)) ** 2         # s / √n = δ / 4
+seeds_needed = int(np.ceil((1.2 / (1 / 4)) ** 2))       # s / √n = δ / 4 at n = 23.04: the next whole number
 ### END SOLUTION
 
 # %% tags=["check"]
-check(seeds_needed, 23.04, [(4.8, "square it"), ((1.2 * 3) ** 2, "a quarter, not a third")], tolerance=0.05)
+check(seeds_needed, 24, [(5, "square it"), (4.8, "square it"), (13, "a quarter, not a third"), (23, "1.2/√23 is still more than a quarter"), (23.04, "a whole number, rounded up")])
 
 # %% [markdown]
 # **4.** Take the two sets of runs together as if they were eight independent pairs (they are not quite: seeds 0 to 2
