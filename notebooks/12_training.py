@@ -391,9 +391,13 @@ def stopped(errors, patience=3):
 
 # %% tags=["check"]
 courses = [[0.5, 0.4, 0.3], [0.5, 0.3, 0.4, 0.35, 0.31], [0.5, 0.3, 0.4, 0.35, 0.29], [0.3, 0.4, 0.4, 0.4], [0.5, 0.6, 0.4, 0.45]]
-check([stopped(errors) for errors in courses], [0, 1, 0, 1, 0],
-      [([0, 0, 0, 1, 0], "in the second, 0.3 was never reached again in three epochs"), ([0, 1, 1, 1, 0], "in the third, the last error is a new best"),
-       ([0, 1, 0, 1, 1], "in the last, the best is only one epoch old: patience is three")])
+others = [([0.5, 0.3, 0.3, 0.4, 0.3], 3), ([0.5, 0.6], 1), ([0.5, 0.3, 0.4, 0.4], 1), ([0.3, 0.4, 0.4, 0.4], 4), ([0.3, 0.4, 0.4, 0.2, 0.3], 2)]     # a tie; another patience
+right = [0, 1, 0, 1, 0, 1, 1, 1, 0, 0]
+check(lambda: [stopped(errors) for errors in courses] + [stopped(errors, patience) for errors, patience in others], right,
+      [([0, 0, 0, 1, 0, *right[5:]], "in the second, 0.3 was never reached again in three epochs"), ([0, 1, 1, 1, 0, *right[5:]], "in the third, the last error is a new best"),
+       ([0, 1, 0, 1, 1, *right[5:]], "in the fifth, the best is only one epoch old: patience is three"),
+       ([*right[:5], 0, *right[6:]], "an error that is as low as the lowest before it is not below it"),
+       ([0, 1, 0, 1, 0, 1, 0, 0, 1, 0], "patience is an argument, and not always three")])
 
 # %% [markdown]
 # ## What this chapter claimed
