@@ -18,6 +18,7 @@ CIFAR_FOLDER = "cifar-10-batches-bin"
 CIFAR_FILES = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin", "batches.meta.txt"]
 IDX = r"-(images|labels)[-.]idx[13]-ubyte(?:\.gz)?$"       # the end of a file's name
 IDX_LARGEST = 1 << 31
+DEFLATED = 1032         # bytes that a byte of gzip can stand for, at most
 CIFAR_RECORD = 1 + 3 * 32 * 32                              # bytes: a label, then the planes R, G, B
 
 
@@ -63,7 +64,8 @@ def read_idx(path):
             require(head[:3] == b"\0\0\x08" and 1 <= head[3] <= 3, f"begins with {head.hex()}, expected 00000801 to 00000803")
             lengths = np.frombuffer(file.read(4 * head[3]), ">u4").astype(int)
             count = int(np.prod(lengths))
-            require(count <= IDX_LARGEST, f"announces {count:,} numbers, expected {IDX_LARGEST:,} or fewer")
+            most = min(IDX_LARGEST, path.stat().st_size * DEFLATED)
+            require(count <= most, f"announces {count:,} numbers, expected {most:,} or fewer")
             raw = file.read(count)
             require(len(raw) == count and not file.read(1), f"is not as long as announced: {count:,} numbers")
         return np.frombuffer(raw, np.uint8).reshape(lengths)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +16,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from test_fuzz import flipped, flipped_at_the_head, huge, overwritten, spliced, truncated
 
 import data
 from data import DataError
 from imaging import labels, pictures, prepare, shards, sources
+from imaging.arrays import read_idx
 from imaging.decode import decode
 from nn import checkpoint
 from results import figures
@@ -200,6 +203,27 @@ def test_idx_files(tmp_path, form):
     path.unlink()
     with pytest.raises(DataError, match="found t10k-labels.*train-images.*; expected four files of one set"):
         data.load(tmp_path)
+
+
+SPOIL = [truncated, flipped, flipped_at_the_head, overwritten, spliced, huge]
+
+
+def test_spoiled_idx_files(tmp_path):
+    """Each is read or ends in a sentence; none takes more memory than its length allows."""
+    rng, path = np.random.default_rng(0), tmp_path / "train-images-idx3-ubyte"
+    whole = idx(rng.integers(0, 256, (20, 7, 5), np.uint8))
+    refused = 0
+    tracemalloc.start()
+    for number in range(300):
+        data = [whole, gzip.compress(whole)][number % 2]
+        path.write_bytes(SPOIL[number // 2 % len(SPOIL)](data, rng))
+        try:
+            assert read_idx(path).dtype == np.uint8
+        except DataError as error:
+            assert "not a readable idx file" in str(error)
+            refused += 1
+    assert refused > 100 and tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
 
 
 # Nothing is left out silently -------------------------------------------------------------------------------------------
