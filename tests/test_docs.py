@@ -40,3 +40,15 @@ def test_the_textbook_knows_nothing_of_what_runs_it(name):
 @pytest.mark.parametrize("path", sorted((ROOT / "nn").rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_run_one_way(path):
     assert not set(imported(path)) & {"data", "alexnet", "train", "evaluate", "training", "results", "interop", "imaging"}
+
+
+def test_the_memory_of_two_gpus_is_as_counted():
+    """docs/two-gpus.md, table of MiB; it takes no memory of a net's size."""
+    from alexnet import AlexNet
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", (ROOT / "docs/two-gpus.md").read_text(encoding="utf-8"),
+                      re.MULTILINE)
+    network = AlexNet(init=None, threads=1)
+    assert [int(row[0]) for row in rows] == [32, 64, 128, 256]
+    for batch, *printed in rows:
+        first, second = (sum(entries.values()) / 2**20 for entries in network.memory(int(batch)))
+        assert [int(number.replace(",", "")) for number in printed] == pytest.approx([first, second, first + second], abs=1)
