@@ -49,6 +49,7 @@ from imaging.prepare import BROKEN, prepare_folder
 from imaging.shards import check_folder, is_prepared, open_folder
 from imaging.views import (FACTORS, MEANS, central_views, colour_axes, colour_noise, draws, mean_image, random_views,
                            room, ten_views, view_side)
+from training.errors import in_words
 from training.terminal import any_terminal
 
 MEMORY = 4 << 30        # bytes of images; loading briefly takes twice that
@@ -371,8 +372,8 @@ def run(options):
             print(text)
     except (DataError, OSError) as error:
         if ranks:
-            ranks.fail(f"data.py: {error}")
-        sys.exit(f"data.py: {error}")
+            ranks.fail(f"data.py: {in_words(error)}")
+        sys.exit(f"data.py: {in_words(error)}")
     except KeyboardInterrupt:
         sys.exit("data.py: stopped; the same command resumes")
 

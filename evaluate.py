@@ -39,7 +39,7 @@ from results.curves import curves
 from results.errors import errors
 from results.layers import activations, filters
 from results.neighbours import neighbours
-from training.errors import UserError, expect
+from training.errors import UserError, expect, in_words
 from training.run import newest
 from training.terminal import any_terminal
 
@@ -156,7 +156,7 @@ def guarded(arguments):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (UserError, data.DataError, CheckpointError, OSError, ValueError, MemoryError) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
+        print(f"evaluate.py: {in_words(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("evaluate.py: stopped", file=sys.stderr)

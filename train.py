@@ -29,7 +29,7 @@ import data
 from nn import SGD, CheckpointError, Profile, feed, plateau, steps, top_errors, warm_up
 from nn.run import launch
 from results.figures import draw_curves, draw_filters
-from training.errors import UserError, expect
+from training.errors import UserError, expect, in_words
 from training.meter import Meter
 from training.options import ALTERNATIVES, IMAGES, given, read_options
 from training.run import COLUMNS, Run, identity_of, new_folder
@@ -207,10 +207,8 @@ def guarded(arguments):
             options, resume = read_options(arguments, __doc__)
         ranks.limit = options.wait
         return train(options, resume, ranks)
-    except OSError as error:
-        sentence = f"train.py: {error.filename or 'a file'}: {error.strerror or error}"
-    except (UserError, data.DataError, CheckpointError, ValueError) as error:
-        sentence = f"train.py: {error}"
+    except (UserError, data.DataError, CheckpointError, OSError, ValueError) as error:
+        sentence = f"train.py: {in_words(error)}"
     except MemoryError as error:
         sentence = f"train.py: out of memory ({error}): choose a smaller --batch-size"
     except KeyboardInterrupt:

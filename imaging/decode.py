@@ -62,7 +62,7 @@ def opened(raw):
 
 def reason(error):
     """Why a file could not be read, in one line."""
-    text = "not an image" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)
+    text = "not an image" if isinstance(error, UnidentifiedImageError) else getattr(error, "strerror", None) or str(error) or repr(error)
     return " ".join(text.split())
 
 

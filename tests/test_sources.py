@@ -392,6 +392,18 @@ def test_show_prints_before_it_draws(tmp_path, capsys):
     assert "train: 18 x 8 x 8 x 3" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("program", [["data.py", "prepare", "source", "file/out"], ["data.py", "show", "--augment", "source"],
+                                     ["evaluate.py", "classify", "--weights", "source"], ["train.py", "--out", "/proc/none"],
+                                     ["train.py", "--out", "/dev/null/run"]])
+def test_the_systems_errors_are_sentences(program, tmp_path):
+    split(tmp_path / "source" / "train")
+    split(tmp_path / "source" / "val")
+    (tmp_path / "file").write_text("a file, no folder")
+    done = subprocess.run([sys.executable, ROOT / program[0], *program[1:]], capture_output=True, text=True, cwd=tmp_path)
+    said = done.stderr.splitlines()
+    assert done.returncode == 1 and len(said) == 1 and said[0].startswith(f"{program[0]}: ") and "Errno" not in said[0], said
+
+
 def test_old_prepared_folders_are_read(tmp_path):
     """A dataset.json from before `passed` and `note`."""
     split(tmp_path / "source" / "train", count=10)
