@@ -7,7 +7,7 @@
 | file, usually | what | module |
 |---|---|---|
 | `.onnx` | torchvision's alexnet and Caffe's bvlc_alexnet by any exporter; what `evaluate.py export` writes | onnx_model.py |
-| `.caffemodel` | Caffe's bvlc_alexnet | caffe.py |
+| `.caffemodel` | Caffe's bvlc_alexnet and CaffeNet | caffe.py |
 | `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` | torchvision's alexnet: a state dict, or a checkpoint with one in it | pth.py |
 | `.safetensors` | the same state dict; what `evaluate.py export` writes | safetensors_file.py |
 | `.npy` | bvlc_alexnet.npy, a dictionary of arrays, passed between courses | npy.py |
