@@ -145,9 +145,10 @@ def test_a_backward_pass_of_any_form_gets_a_sentence(capsys):
     from nn import Linear
 
     def answer(backward):
-        layer = Linear(3, 2)
-        layer.backward = lambda dy, cache: backward(layer, dy, cache)
-        return layer
+        class Answer(Linear):               # check_layer copies a layer: an attribute would see the first one
+            def backward(self, dy, cache):
+                return backward(self, dy, cache)
+        return Answer(3, 2)
 
     right = Linear.backward
     tools.check_gradients(lambda: answer(right), np.arange(6.0).reshape(2, 3))
