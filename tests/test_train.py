@@ -258,8 +258,8 @@ def test_a_full_disk_is_one_sentence(folder):
     (["--recipe", "2012", "--model", "figure1"], "--recipe 2012 is of alexnet, found --model figure1: leave out one"),
     (["--images-per-crop", "0"], "--images-per-crop must be at least 1, got 0"),
     (["--view", "33"], "--view must be at most the images' side, 32, got 33"),
-    (["--first-stages", "conv pool"], "first_stages must be conv and then relu, norm and pool in some order"),
-    (["--pool", "5"], "pool must be one of 2, 3"),
+    (["--first-stages", "conv pool"], "--first-stages must be conv and then relu, norm and pool in some order"),
+    (["--pool", "5"], "--pool must be one of 2, 3"),
     (["--device", "abacus"], "found device 'abacus', expected cpu, cuda"),
     (["--model", "figure1", "--pool", "2"], "--model figure1 has no --pool"),
     (["--data", "two.npz", "--size", "9"], "too small for this net")])
