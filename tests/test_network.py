@@ -404,7 +404,7 @@ def test_the_net_of_figure_1():
     (dict(micro_batch=0), "micro_batch must be"),
     (dict(classes=0), "Linear's outputs must be a whole number of at least 1"),
     (dict(groups=1), "groups=1 needs towers=1"), (dict(groups=3, towers=1), "groups must be one of 1, 2, got 3"),
-    (dict(pool_ties="last"), "pool_ties must be one of first, all, got 'last'"),
+    (dict(pool_ties="last"), "pool_ties must be one of first, all, got last"),
     (dict(first_stages="conv relu pool"), "relu, norm and pool in some order, such as .* got 'conv relu pool'"),
     (dict(first_stages="relu conv norm pool"), "first_stages must be conv"), (dict(first_stages=3), "first_stages must be"),
     (dict(first_stages=f"{ORDERS[0]},{ORDERS[0]},{ORDERS[0]}"), "first_stages must be"),

@@ -353,10 +353,11 @@ def test_fine_tuning_keeps_what_fits_and_draws_the_rest(folder):
         assert (after[name] == array) is same, name
     config = json.loads(Path("runs/fine/config.json").read_text())
     assert [config["options"][name] for name in ("lrn_k", "dropout", "scale", "mean", "size", "view")] == [
-        1.5, 0.1, pytest.approx(0.02), "weights", 28, 24]
+        1.5, 0.1, pytest.approx(0.02), "weights", 32, 28]
     os.rename("runs/before", "runs/elsewhere")
     assert run("--resume", "runs/fine", "--epochs", "3")[0] == 0
-    status, out, err = run("--data", "two.npz", "--weights", "runs/elsewhere", "--lr", "1e-30", *fine[4:], "--out", "same")
+    status, out, err = run("--data", "two.npz", "--weights", "runs/elsewhere", *fine[4:], "--freeze", "conv1", "conv2", "conv3",
+                           "conv4", "conv5", "fc6", "fc7", "fc8", "--out", "same")
     assert status == 0 and "conv5, fc6, fc7, fc8\n" in out and "anew" not in out
     assert state("runs/same/best.npz")[1] == before
 
@@ -379,7 +380,7 @@ def test_fine_tuning_killed_at_once_starts_from_the_weights_again(folder):
 
 @pytest.mark.parametrize("arguments, sentence", [
     (["--weights", "nowhere"], "nowhere"), (["--mean", "weights"], "--mean weights needs --weights FILE"),
-    (["--weights", "runs/before", "--size", "40"], "--mean weights is of 28 pixels a side, found images of 40: use --size 28"),
+    (["--weights", "runs/before", "--size", "40"], "--mean weights is of 32 pixels a side, found images of 40: use --size 32"),
     (["--weights", "runs/before", "--freeze", "conv9"], "--freeze expects layers of conv1, conv2"),
     (["--weights", "runs/before", "--model", "figure1"], "no layer of runs/before fits|has no --towers|--model figure1 has no")])
 def test_fine_tuning_that_cannot_be(folder, arguments, sentence):
