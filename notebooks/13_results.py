@@ -419,7 +419,7 @@ test_images = 9 * 0.04 / 0.005**2           # 0.005 N = 3 √(0.04 N)
 ### END SOLUTION
 
 # %% tags=["check"]
-check(test_images, 14_400, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 / 0.5**2, "0.5 points are 0.005")])
+check(test_images, 14_400.0, [(3 * 0.04**0.5 / 0.005, "that is √N"), (9 * 0.04 / 0.5**2, "0.5 points are 0.005")])
 
 # %% [markdown]
 # ## What this chapter claimed
