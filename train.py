@@ -56,7 +56,8 @@ def train(options, resume=None, ranks=None):
     expect(len(mean) in (size, side), f"--mean weights is of {len(mean)} pixels a side, found images of {size}: use --size {len(mean)}, or "
                                       "another --mean")
     colour = data.colour_noise(pictures.train.images, options.colour, options.colour_factor) if options.colour else None
-    ranks.compare(what_must_agree(options, pictures, mean))
+    if ranks.size > 1:
+        ranks.compare(what_must_agree(options, pictures, mean))
     network = build(options, pictures, side, ranks, start)
     kept = keep_what_fits(network, trained, pictures.classes) if trained else None
     ranks.take(network, options.model_parallel)

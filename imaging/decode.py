@@ -62,12 +62,14 @@ def opened(raw):
 
 def reason(error):
     """Why a file could not be read, in one line."""
-    text = "not an image" if isinstance(error, UnidentifiedImageError) else getattr(error, "strerror", None) or str(error) or repr(error)
+    known = "not an image" if isinstance(error, UnidentifiedImageError) else getattr(error, "strerror", None)
+    text = known or str(error) or repr(error)
     return " ".join(text.split())
 
 
 def prepare(image, size, channels):
-    """(H, W, C) uint8 of a Pillow image, on white where it is transparent: its short side becomes `size` pixels, then its central square is cut out.
+    """(H, W, C) uint8 of a Pillow image, on white where it is transparent: its short side becomes `size` pixels, then its
+    central square is cut out.
 
     The square is cut first and then scaled: the same result, without a large intermediate image. Shrinking averages
     all pixels that it covers (Pillow's BILINEAR; the paper names no filter). size None keeps H and W.

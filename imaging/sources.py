@@ -81,12 +81,19 @@ def find(root, labels=None, seed=0):
 
 
 def splits_of(root):
-    """{split: its folder or archive} of those that a folder has; its names in lower case go first."""
+    """{split: its folder or archive} of those that a folder has. A folder goes
+    before an archive, from which it may be unpacked. Raises DataError if two folders are of one split."""
     for base in (root, root / "ILSVRC/Data/CLS-LOC", root / "Data/CLS-LOC"):
-        inside = sorted(entries(base), key=lambda entry: entry.name, reverse=True) if base.is_dir() else []
-        there = {entry.name.lower(): Path(entry.path) for entry in inside if entry.is_dir() or entry.name.endswith(".tar")}
-        found = {split: next(there[name.lower()] for name in names if name.lower() in there)
-                 for split, names in NAMES.items() if any(name.lower() in there for name in names)}
+        inside = sorted(entries(base), key=lambda entry: entry.name) if base.is_dir() else []
+        found = {}
+        for split, names in NAMES.items():
+            known = [name.lower() for name in names]
+            own = [entry for entry in inside if entry.name.lower() in known]
+            own = [entry for entry in own if entry.is_dir()] or [entry for entry in own if entry.name.endswith(".tar")]
+            require(len(own) < 2, f"{base}: found {some(entry.name for entry in own)}, which name one split; expected one of them: "
+                                  "move the others away")
+            if own:
+                found[split] = Path(own[0].path)
         if "train" in found or "val" in found:
             return found
     return {}

@@ -167,6 +167,15 @@ def test_class_folders_that_differ(tmp_path):
         data.load(tmp_path)
 
 
+@pytest.mark.parametrize("names", [("val", "valid"), ("Val", "val"), ("val", "validation")])
+def test_two_folders_of_one_split_are_an_error(tmp_path, names):
+    """None of them is left out silently."""
+    for name in ("train", *names):
+        split(tmp_path / name)
+    with pytest.raises(DataError, match=f"found {', '.join(sorted(names))}, which name one split; expected one of them"):
+        data.load(tmp_path)
+
+
 def test_classes_go_before_a_leftover_list(tmp_path):
     split(tmp_path / "train")
     split(tmp_path / "val")

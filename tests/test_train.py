@@ -376,6 +376,11 @@ def test_fine_tuning_killed_at_once_starts_from_the_weights_again(folder):
     os.rename("runs/moved", "runs/before")
     assert run(*fine, "--out", "straight")[0] == 0
     assert state("runs/early/checkpoint.npz")[1] == state("runs/straight/checkpoint.npz")[1]
+    for left in ["config.json", "start.npz"], ["config.json"]:          # killed still earlier: it needs the weights again
+        for path in Path("runs/early").iterdir():
+            path.name in left or path.unlink()
+        assert run("--resume", "runs/early")[0] == 0
+        assert state("runs/early/checkpoint.npz")[1] == state("runs/straight/checkpoint.npz")[1]
 
 
 @pytest.mark.parametrize("arguments, sentence", [

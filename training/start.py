@@ -26,7 +26,7 @@ def start_from(options, resume):
     """→ (the Start of a run with --weights, the results.trained.Trained itself in a new run); (None, None) without."""
     if not options.weights:
         return None, None
-    if resume:
+    if resume and Path(resume, "checkpoint.npz").exists():  # else it was killed before it had them
         facts, arrays = load_checkpoint(Path(resume, "start.npz"))
         mean = arrays["start"]["mean"]
         return Start(facts["architecture"], mean, mean.shape[2]), None
