@@ -163,38 +163,9 @@ def make_blank(folder):
     print(f"{folder}: {len(sources())} chapters to solve")
 
 
-def title(notebook):
-    """The text of the first heading."""
-    return re.search(r"^# (.*)$", notebook.cells[0].source, re.MULTILINE)[1]
-
-
 def make_html(folder):
-    import jupyter_server_mathjax
-    from nbconvert import HTMLExporter
-    exporter = HTMLExporter(template_name="chapter", extra_template_basedirs=[str(HERE / "template")],
-                            mathjax_url="mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe")
-    folder.mkdir(parents=True, exist_ok=True)
-    mathjax = Path(jupyter_server_mathjax.__file__).parent / "static"
-    shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("localization", "a11y", "asciimath2jax.js"))
-    chapters = [(path.stem, nbformat.read(path.with_suffix(".ipynb"), as_version=4)) for path in sources()]
-    cover, margin, chinese, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
-        (HERE / name).read_text(encoding="utf-8"), id="readme")]) for name in (*PAGES, "results/README.md"))
-    contents = [{"name": name, "title": title(notebook)} for name, notebook in chapters]
-    pages = [("index", cover)] + chapters + [("margin", margin), ("zh-CN", chinese), ("results", results)]
-    for i, (name, notebook) in enumerate(pages):
-        near = {"before": contents[i - 2] if 2 <= i <= len(contents) else None,
-                "after": contents[i] if i < len(contents) else None}
-        body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name}, "title": title(notebook),
-                                                         "contents": contents, **near})
-        body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters have the repository's links
-        body = re.sub(r'href="README\.md', 'href="index.html', body)
-        body = re.sub(r'href="README\.zh-CN\.md', 'href="zh-CN.html', body)
-        body = re.sub(r'href="margin\.md', 'href="margin.html', body)
-        body = re.sub(r'href="results/README\.md', 'href="results.html', body)
-        body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition
-        (folder / f"{name}.html").write_text(body, encoding="utf-8")
-    print(f"{folder / 'index.html'}: {len(chapters)} chapters")
+    import edition
+    print(f"{folder / 'index.html'}: {edition.make(sources(), folder)} chapters")
 
 
 def main():
