@@ -166,6 +166,7 @@ def read_files(path, size, channels, lazy, seed, parts):
     """(name, {split: Split}, classes, list of broken images, lines of what was passed over) of a folder of image files or
     archives. A split that no part needs is not read."""
     source, passed = sources.find(path, seed=seed), Passed()
+    source.beside(passed)
     both = {"val", "test"} <= source.splits.keys()
     needs = {"train": {"train"}, "validation": {"val"} if both else {"train"}, "test": {"test"} if both else {"val", "test"}}
     needed = set().union(*(needs[part] for part in parts or PARTS))

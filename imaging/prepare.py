@@ -276,6 +276,7 @@ def make_plan(source, folder, size, jpeg, labels, broken):
     require(all(path.name == LOCK for path in folder.iterdir()), f"{folder}: holds something else; expected an empty "
                                                               "folder, or an unused name")
     found, passed = sources.find(source, labels), Passed()
+    found.beside(passed)
     require("train" in found.splits and len(found.splits) > 1, f"{source}: found only {' and '.join(found.splits)} in it; "
             f"{sources.EXPECTED}")
     plan["classes"], plan["note"] = found.classes, found.note

@@ -17,7 +17,8 @@ A label is the position of its class among the training classes in sorted order:
 order, not by the devkit's ILSVRC2012_ID.
 
 Files that are not used are counted, with the first of each kind named (items.Passed): other endings, hidden files, images
-beside the folders of classes. Links in folders are followed, like torchvision's ImageFolder does.
+beside the folders of classes, whatever lies beside the splits. Links in folders are followed, like torchvision's
+ImageFolder does.
 """
 
 import os
@@ -28,7 +29,7 @@ from typing import NamedTuple
 
 from imaging.common import TESTING, generator, require
 from imaging.items import ENDINGS, Item, is_image, members
-from imaging.labels import Labels, find_labels, imagenet_classes
+from imaging.labels import LABEL_FILES, Labels, find_labels, imagenet_classes
 
 NAMES = {"train": ("train", "training", "ILSVRC2012_img_train", "ILSVRC2012_img_train.tar"),
          "val": ("val", "valid", "validation", "ILSVRC2012_img_val", "ILSVRC2012_img_val.tar"),
@@ -43,6 +44,7 @@ class Source(NamedTuple):
     splits: dict[str, Callable]     # {"train", "val", "test", those that there are: (passed=None) → an iterator over
                                     # Items: class by class, names sorted; archives in their own order}
     note: str = ""                  # what was decided here, for the user
+    beside: Callable = lambda passed: None      # counts, in a Passed, what lies beside the splits
 
     def train(self, passed=None):
         return self.splits["train"](passed)
@@ -68,16 +70,19 @@ def find(root, labels=None, seed=0):
         known = imagenet_classes()                          # a flat val alone
     require(known, f"{root}: found {listing(places.get('train', root))} in {places.get('train', root).name}, and no class; "
                    f"{EXPECTED}")
+    def beside(passed):
+        beside_splits(places.values(), passed)
+
     if list(places) == ["train"]:
         require(not labels, f"{root}: found no val for the labels of {labels}; leave --labels out, or add val/")
-        return unsplit(root, parts["train"], places["train"], seed)
+        return unsplit(root, parts["train"], places["train"], seed)._replace(beside=beside)
     number, found = {name: label for label, name in enumerate(known)}, {}
     if "train" in places:
         found["train"] = labelled_parts(parts["train"], number, places["train"])
     for split in [split for split in ("val", "test") if split in places]:
         found[split] = split_of(root, places[split], parts[split], number, labels if split == "val" else None, split)
     found = {split: items for split, items in found.items() if items}
-    return Source(list(known), found)
+    return Source(list(known), found, beside=beside)
 
 
 def splits_of(root):
@@ -211,6 +216,17 @@ def beside(path, parts, passed):
                     passed.add(name, "images beside the folders of classes")
             elif not entry.name.endswith(".tar"):
                 passed.add(name)
+
+
+def beside_splits(splits, passed):
+    """Count what lies in the folder of the splits, and is none of them. Files with a usual name for labels are not counted."""
+    splits = list(splits)
+    for entry in sorted(entries(splits[0].parent), key=lambda entry: entry.name):
+        if entry.is_dir() and Path(entry.path) not in splits:
+            for item in files(entry.path, entry.name, passed):
+                passed.add(item.name, "images in a folder beside " + " and ".join(path.name for path in splits))
+        elif not entry.is_dir() and Path(entry.path) not in splits and entry.name not in LABEL_FILES:
+            passed.add(entry.name, "images beside the folders" if is_image(entry.name) else None)
 
 
 def class_parts(path, deep=True):

@@ -6,6 +6,8 @@
     python notebooks/full_runs.py 12        three default runs: 12_log.csv, 13_predictions.csv, and the first's net,
                                             12_net.npz; ten minutes
     python notebooks/full_runs.py 14        every part left out, five seeds: 14_ablations.csv; half an hour
+    python notebooks/full_runs.py 17        batches of 64 to 1,024 images, ε as it is, scaled, and scaled with a warm-up:
+                                            17_batches.csv; an hour
 
 Everything is made by the project's own commands, in the folder runs/ where this is called, and made there only once:
 an interrupted command resumes. results/README.md names the machine on which its files were made.
@@ -16,6 +18,7 @@ an interrupted command resumes. results/README.md names the machine on which its
 
 import argparse
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -35,13 +38,17 @@ PARTS = 10_000                              # a probability of 1 in 13_predictio
 
 def results(name):
     """The rows of results/NAME.csv: [{column: number, or text where it is none}, …]."""
+    return rows_of(HERE / "results" / f"{name}.csv")
+
+
+def rows_of(path):
     def value(text):
         try:
             return float(text)
         except ValueError:
             return text
 
-    with open(HERE / "results" / f"{name}.csv", newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
 
 
@@ -124,7 +131,27 @@ def ablations(out):
     shutil.copy(Path("runs", "ablations", "ablations.csv"), out / "14_ablations.csv")
 
 
-CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations}
+def large_batches(out):
+    """15 epochs each. A run whose loss is not finite any more has errors of nan."""
+    lines = [("batch", "lr", "warm_up", "seed", "epochs", "val_top1", "test_one_view", "test_ten_views")]
+    for seed in SEEDS[:2]:
+        for batch in (64, 128, 256, 512, 1024):
+            ways = (("same", 1, 0), ("scaled", batch // 64, 0), ("warm", batch // 64, 3))
+            for way, factor, warm in ways[:1] if batch == 64 else ways:
+                name, errors = f"{way}-{batch}-{seed}", [np.nan] * 3
+                options = ["--batch-size", batch, "--epochs", 15, "--seed", seed, "--warm-up", warm]
+                try:
+                    trained(name, *options, *(["--lr-batch", 64] if factor > 1 else []))
+                    found = json.loads(Path("runs", name, "results.json").read_text())
+                    errors = [rows_of(Path("runs", name, "log.csv"))[int(found["epoch"]) - 1]["val_top1"],
+                              found["test_one_view"]["top1"], found["test_ten_views"]["top1"]]
+                except subprocess.CalledProcessError:               # train.py says that the loss is not finite
+                    pass
+                lines.append((batch, round(0.02 * factor, 9), warm, seed, 15, *errors))
+        write(out / "17_batches.csv", lines)
+
+
+CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations, "17": large_batches}
 
 
 def main():

@@ -19,6 +19,7 @@ import pytest
 
 import data
 from alexnet import MODELS
+from interop.caffe import expect_settings
 from interop.caffe import read as read_caffe
 from interop.layout import channels_first, channels_last
 from interop.npy import read as read_npy
@@ -180,9 +181,9 @@ def test_the_zoos_graph_agrees_with_onnxs_reference_in_float64(light, bvlc_weigh
     assert found.dtype == np.float64 and difference(found, wanted) < 1e-5
 
 
-def caffemodel(weights, old=False, swapped=False, last="fc8"):
+def caffemodel(weights, old=False, swapped=False, last="fc8", settings=None):
     """The bytes of a .caffemodel, made with Google's library from the field numbers of caffe.proto. last: what the last layer is
-    called, as fine-tuning renames it."""
+    called, as fine-tuning renames it. settings: {layer: (its type, its settings' field, their bytes)}."""
     pytest.importorskip("google.protobuf")
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     kinds = dict(int64=3, int32=5, string=9, float=2, message=11)
@@ -212,6 +213,10 @@ def caffemodel(weights, old=False, swapped=False, last="fc8"):
     norms = ["pool1", "norm1"] if swapped else ["norm1", "pool1"]
     for name in ["data", "conv1", "relu1", *norms, "conv2", "conv3", "conv4", "conv5", "fc6", "drop6", "fc7", "fc8"]:
         layer = (net.layers if old else net.layer).add(name=last if name == "fc8" else name)
+        if settings:
+            layer.type, number, data = settings[name]
+            key = number << 3 | 2                               # (a field that is not declared above)
+            layer.MergeFromString(bytes([key & 127 | 128, key >> 7, len(data)]) + data)
         for key in ("w", "b"):
             if f"{name}_{key}_0" in weights:
                 array, blob = weights[f"{name}_{key}_0"], layer.blobs.add()
@@ -267,6 +272,36 @@ def test_a_fine_tuned_caffemodel(bvlc_weights, tmp_path):
     path.write_bytes(caffemodel(few))
     with pytest.raises(CheckpointError, match="found the layers with weights conv1, .* fc7, expected five convolutions and three"):
         load(path)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_caffemodel_with_other_settings_is_refused(tmp_path, old):
+    """The same weights with another stride are another net. The bytes follow caffe.proto: (number << 3 | wire type, value) …"""
+    alpha = b"\x15" + np.float32(1e-4).tobytes()
+    conv, pool, norm = (4, 17, 15) if old else ("Convolution", "Pooling", "LRN")
+    numbers = (10, 19, 18) if old else (106, 121, 118)
+    kinds = {name: (type, number) for type, number, names in zip((conv, pool, norm), numbers, (
+        ["conv1", "conv2", "conv3", "conv4", "conv5"], ["pool1"], ["norm1"])) for name in names}
+    ours = dict(conv1=b"\x30\x04", conv2=b"\x18\x02\x28\x02", conv3=b"\x18\x01", conv4=b"\x18\x01\x28\x02",
+                conv5=b"\x48\x01\x50\x01\x28\x02", pool1=b"\x10\x03\x18\x02", norm1=b"\x08\x05" + alpha)
+
+    def layers(**other):
+        settings = {name: (*kinds[name], data) for name, data in (ours | other).items()}
+        nothing = 99 if old else "ReLU"
+        path = tmp_path / "some.caffemodel"
+        path.write_bytes(caffemodel({}, old, settings={name: settings.get(name, (nothing, 130, b"")) for name in (
+            "data", "relu1", "fc6", "drop6", "fc7", "fc8", *settings)}))
+        return read_caffe(path)
+
+    expect_settings("some", layers())
+    for name, changed, found in (
+            ("conv1", b"\x30\x02", "conv1 has stride 2, expected 4"), ("conv2", b"\x18\x02", "conv2 has group 1, expected 2"),
+            ("conv3", b"\x48\x01\x50\x00", "conv3 has pad 0 and 1, expected 1"), ("pool1", b"\x10\x02\x18\x02", "pool1 has kernel_size 2"),
+            ("pool1", b"\x08\x01\x10\x03\x18\x02", "pool1 has pool 1, expected 0"),
+            ("norm1", b"\x08\x03" + alpha, "norm1 has local_size 3, expected 5"), ("norm1", b"", "norm1 has alpha 1, expected 0.0001"),
+            ("conv5", ours["conv5"] + b"\x90\x01\x02", "conv5 has dilation 2, expected 1")):
+        with pytest.raises(CheckpointError, match=found):
+            expect_settings("some", layers(**{name: changed}))
 
 
 def test_caffenet_is_not_taken_for_alexnet(bvlc_weights, tmp_path):

@@ -26,16 +26,15 @@ import time
 import traceback
 import warnings
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, redirect_stderr
 
 import mpi4py
 import numpy as np
 from mpi4py import MPI
 
-from nn.arrays import array_module
-from nn.loss import SoftmaxCrossEntropy
 from nn.run import launch, watch
+from nn.run.other_tower import OtherTower
+from nn.run.summing import Summing
 
 BRIEF = 0.0002          # seconds between two looks at a reduction: it also moves on only when it is looked at
 LISTEN = 1.0            # seconds in which ranks that wait, too, can say so
@@ -242,120 +241,3 @@ class Ranks:
         """An exception that nobody has caught: the program's fault, so with its place."""
         traceback.print_exception(error)
         self.fail(f"{kind.__name__}: {error}")
-
-
-class Summing:
-    """Sums gradients over ranks in a thread, while backward goes on in the main thread.
-
-    Reductions are made in the order in which backward finishes the parameters, the same on all ranks. (In a thread,
-    because MPI moves a message on only while somebody looks at its request.) A GPU's arrays go through pinned memory.
-    """
-
-    def __init__(self, ranks, comm):
-        self.ranks, self.comm, self.thread = ranks, comm, ThreadPoolExecutor(1)
-        self.begun = {}                 # {(tower, parameter): a Future}
-        self.pinned = {}                # {(tower, parameter): host memory for a GPU's gradient}
-        self.waited = 0.0               # seconds that updates have waited for sums, for benchmarks/scaling.py
-
-    def start(self, gradients):
-        """Begin to sum the gradients that are new since the last call, in place."""
-        for t, own in enumerate(gradients):
-            device = self.ranks.network.devices[t]
-            for name in own:
-                if (t, name) not in self.begun:
-                    with device:
-                        own[name] = array_module(own[name]).ascontiguousarray(own[name])
-                    computed = None if device.number is None else device.event()
-                    self.begun[t, name] = self.thread.submit(self.add_up, device, (t, name), own[name], computed)
-
-    def add_up(self, device, key, gradient, computed):
-        host = gradient
-        if computed:
-            host = self.pinned[key] = self.pinned[key] if key in self.pinned else device.pinned(gradient)
-            device.copy_out(gradient, host, computed)
-        self.ranks.until(self.comm.Iallreduce(MPI.IN_PLACE, host))
-        if computed:
-            device.copy_in(gradient, host)
-
-    def finish(self):
-        """Wait for the sums."""
-        began = time.monotonic()
-        for future in self.begun.values():
-            future.result()
-        self.waited += time.monotonic() - began
-        for t in {t for t, _ in self.begun}:
-            device = self.ranks.network.devices[t]
-            if device.number is not None:
-                device.await_event(device.event(device.copying))
-        self.begun = {}
-
-
-class OtherTower:
-    """Stands in for Exchange where the other tower is on the neighbouring rank. Bytes are counted as in send()."""
-
-    def __init__(self, ranks, network, mine):
-        self.ranks, self.mine, self.partner = ranks, mine, ranks.rank + 1 - 2 * mine
-        self.comm, self.network, self.last = ranks.comm.Dup(), network, None
-        network.mine = (mine,)
-        if mine == 1:
-            network.loss = LossElsewhere()
-        for layer in network.towers[1 - mine].values():
-            for key, array in layer.params.items():             # its shape without its memory
-                layer.params[key] = np.broadcast_to(np.zeros((), array.dtype), array.shape)
-
-    def swap(self, send, shape, dtype, counted=True):
-        """Send an array to the other tower, and receive one of a shape. Either may be None."""
-        device, other = self.network.devices[self.mine], self.network.devices[1 - self.mine]
-        requests, received = [], None
-        if shape is not None:
-            received = np.empty(shape, dtype)
-            requests.append(self.comm.Irecv(received, self.partner))
-        if send is not None:
-            host = np.ascontiguousarray(device.get(send))
-            if counted:
-                device.sent[other] = device.sent.get(other, 0) + host.nbytes
-            requests.append(self.comm.Isend(host, self.partner))
-        for request in requests:
-            self.ranks.until(request, self.partner)
-        return None if received is None else device.put(received)
-
-    def forward(self, xs, devices, receivers):
-        x = xs[self.mine]
-        self.last = x.shape, x.dtype
-        theirs = self.swap(x if 1 - self.mine in receivers else None,
-                           x.shape if self.mine in receivers else None, x.dtype)
-        if theirs is None:
-            return {}
-        with devices[self.mine]:
-            return {self.mine: array_module(x).concatenate([x, theirs][::1 - 2 * self.mine], axis=-1)}
-
-    def backward(self, dys, devices, receivers):
-        """Send the other tower the gradient of its half of the channels; add what it sends to that of our own half."""
-        both = len(receivers) == 2
-        if self.mine not in receivers:                          # tower 1, whose features tower 0 has gathered
-            return {self.mine: self.swap(None, *self.last)}
-        dy = dys[self.mine]
-        width = dy.shape[-1] // 2
-        halves = [dy[..., :width], dy[..., width:]]
-        own = halves[self.mine]
-        theirs = self.swap(halves[1 - self.mine], own.shape if both else None, own.dtype)
-        with devices[self.mine]:
-            return {self.mine: own + theirs if both else own}
-
-    def complete(self, arrays):
-        """One dict per tower, of which this rank has one → all."""
-        own, absent = arrays[self.mine], self.network.every[1 - self.mine]
-        theirs = {name: self.swap(own.get(name), absent[name].shape if name in absent else None, absent[name].dtype
-                                  if name in absent else None, counted=False) for name in self.network.every[0]}
-        every = [own, {name: theirs[name] for name in absent}]
-        return every[::1 - 2 * self.mine]
-
-
-class LossElsewhere(SoftmaxCrossEntropy):
-    """Of the second tower: the first has the last layer and the loss."""
-
-    def forward(self, logits, labels):
-        return None, None
-
-    def backward(self, cache):
-        return None
