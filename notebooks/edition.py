@@ -15,7 +15,7 @@ import re
 import shutil
 import unicodedata
 from functools import cached_property
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import jinja2
@@ -109,11 +109,11 @@ class Renderer(IPythonRenderer):
         self.page = page
 
     def heading(self, text, level, **_):
-        plain = re.sub(r"<[^>]+>", "", text)
-        anchor = plain.strip().replace(" ", "-")                                # as JupyterLab has it
-        self.page.sections.append([level, anchor, plain, ""])
-        mark = f'<a class="anchor" href="#{anchor}" aria-label="Link to “{plain}”">#</a>' if level > 1 else ""
-        return f'<h{level} id="{anchor}">{text}{mark}</h{level}>\n'
+        title = unescape(re.sub(r"<[^>]+>", "", text))
+        anchor = title.strip().replace(" ", "-")                                # as JupyterLab has it
+        self.page.sections.append([level, anchor, title, ""])
+        mark = f'<a class="anchor" href="#{escape(anchor)}" aria-label="Link to “{escape(title)}”">#</a>' if level > 1 else ""
+        return f'<h{level} id="{escape(anchor)}">{text}{mark}</h{level}>\n'
 
     def paragraph(self, text):
         self.page.say(plain(text))
@@ -122,6 +122,11 @@ class Renderer(IPythonRenderer):
     def block_text(self, text):
         self.page.say(plain(text))
         return super().block_text(text)
+
+    def table_cell(self, text, align=None, head=False):
+        self.page.say(plain(text))
+        tag = "th" if head else "td"
+        return f"<{tag}>{text}</{tag}>\n"
 
     def block_code(self, source, info=None):
         return code(source, info == "python")
@@ -138,7 +143,7 @@ def plain(html):
     """The words of a paragraph, for the search."""
     text = re.sub(r"\$\$.*?\$\$", " ", re.sub(r"<[^>]+>", "", html), flags=re.DOTALL)
     text = re.sub(r"\\([a-zA-Z]+)", lambda name: GREEK.get(name[1], " "), text)
-    return " ".join(re.sub(r"[${}\\]", "", text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").split())
+    return " ".join(unescape(re.sub(r"[${}\\]", "", text)).split())
 
 
 def code(source, python=True):

@@ -18,14 +18,14 @@ unfold();
 one("[aria-current=page]", contents)?.scrollIntoView({block: "nearest"});
 
 const links = new Map(all(".sections a").map(link => [decodeURIComponent(link.hash.slice(1)), link]));
-const watcher = new IntersectionObserver(entries => {
-  for (const {target, isIntersecting} of entries) {
-    if (!isIntersecting) continue;
-    links.forEach(link => link.removeAttribute("aria-current"));
-    links.get(target.id).setAttribute("aria-current", "location");
-  }
-}, {rootMargin: "0px 0px -75% 0px"});
-all("article h2").filter(heading => links.has(heading.id)).forEach(heading => watcher.observe(heading));
+const headings = all("article h2").filter(heading => links.has(heading.id));
+
+function markSection() {
+  const read = headings.findLast(heading => heading.getBoundingClientRect().top < innerHeight / 3);
+  links.forEach((link, id) => id === read?.id ? link.setAttribute("aria-current", "location") : link.removeAttribute("aria-current"));
+}
+addEventListener("scroll", markSection, {passive: true});
+markSection();
 
 // What is wider than its place scrolls, by the keyboard as well.
 function letScroll() {
