@@ -40,12 +40,15 @@ letScroll();
 // A formula that cannot be broken (a matrix, aligned lines) is set smaller until it fits.
 window.fitFormulas = () => {
   for (const formula of all(".MathJax_Display, .MathJax")) {
+    formula.style.fontSize = "";
     const block = formula.closest("p, li, td, figcaption, article");
     const wide = (one(".math", formula) || formula).getBoundingClientRect().width, room = block.clientWidth;
     if (room && wide > room) formula.style.fontSize = Math.floor(99 * room / wide) + "%";
   }
 };
-addEventListener("toggle", () => window.MathJax?.isReady && window.fitFormulas(), true);
+const refit = () => window.MathJax?.isReady && window.fitFormulas();
+addEventListener("toggle", refit, true);
+addEventListener("resize", refit);
 
 // Code can be copied.
 const said = make("p", {className: "unseen", role: "status"});
