@@ -29,6 +29,7 @@ from training.options import ALTERNATIVES, given, make_parser, read_options
 from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.program
 
 
 def write_two(folder):
@@ -170,6 +171,7 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(folder):
     assert status == 0, err
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")       # overflow is the point
 def test_a_loss_that_is_not_finite_stops_the_run(folder):
     status, out, err = run(*QUICK, "--lr", "1e9", "--out", "wild")
     assert status == 1 and "is not finite at step" in err and "--lr 1e+08" in err and "Traceback" not in err
