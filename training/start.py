@@ -104,3 +104,11 @@ def expect_memory(network, batch_size):
             need = needs[device.name] / 2**20
             expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} "
                                  f"images needs about {need:,.0f} MiB more: choose a smaller --batch-size")
+
+
+def how_used(options, pictures, side, start):
+    """What best.npz stores besides the weights and the mean image: see Trained in results/trained.py."""
+    architecture = (start.architecture if start else {}) | given(options, ALTERNATIVES)
+    return dict(model=options.model, options=architecture, classes=pictures.classes,
+                size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
+                seed=options.seed, holdout=options.holdout)
