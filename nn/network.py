@@ -47,8 +47,8 @@ class Network:
         self.plain, self.in_threads = plain, self.on_cpu and not plain
         self.workers = Workers(threads)
         self.forms = choose(self.devices, self.workers, plain, convolution)
-        self.layers = [{name: self.forms.form(layer) for name, layer in tower.items()} for tower in towers]
-        self.loss = SoftmaxCrossEntropy()
+        self.layers = [self.forms.forms(tower) for tower in towers]
+        self.loss = self.forms.form(SoftmaxCrossEntropy())
         self.stages = cut(towers[0], self.shape)
         self.profile = None             # a Profile, to time every stage (nn/run/profile.py)
         self.place = 0                  # of a batch's first image, where processes share it (nn/run/ranks.py)
@@ -75,7 +75,7 @@ class Network:
                 widths = {t: x.shape[-1] for t, x in xs.items()}
                 towers = [t for t, tower in enumerate(self.towers) if stage.first in tower]
                 if stage.exchange:                              # the GPUs communicate only here (§ 3.2)
-                    xs = (self.others or self.towers[0][stage.exchange]).forward(xs, self.devices, towers)
+                    xs = (self.others or self.layers[0][stage.exchange]).forward(xs, self.devices, towers)
                 if not last and stage is self.stages[-1]:
                     stage = stage.without_last()
                 passes.append(StagePass(self, stage, towers, widths, count))
@@ -94,7 +94,7 @@ class Network:
                     self.ready(gradients)
                 if one.stage.exchange and ds is not None:
                     ds = (self.others.backward(ds, self.devices, one.receivers) if self.others else
-                          self.towers[0][one.stage.exchange].backward(ds, self.devices, one.widths))
+                          self.layers[0][one.stage.exchange].backward(ds, self.devices, one.widths))
         return gradients
 
     def loss_and_gradients(self, images, labels, step=0):
