@@ -181,6 +181,24 @@ def test_a_step_waits_for_no_number(place, readers, gpu):
         ("host", number, N * int(np.prod(IMAGE)) * 8) for number in readers]))
 
 
+@pytest.mark.parametrize("place, towers", PLACES)
+def test_the_host_waits_for_nothing_within_a_step(place, towers, gpu):
+    """Not even for an event. (The feed waits for its pinned memory, between steps.)"""
+    if not kernels.fused(gpu_array := Device("cuda").put(np.ones(1))):
+        pytest.skip(f"without kernels, dropout's masks are copied to {gpu_array.device}")
+    network = make(place, towers)
+    sgd, (images, labels) = SGD(network), next(batches(1))
+    images, labels = [device.put(images) for device in network.devices], network.devices[0].put(labels)
+    before = gpu.waits
+    with network.devices[0]:
+        logits, caches = network.forward(images)
+        loss, cache = network.loss.forward(logits, labels)
+        sgd.step(network.backward(network.loss.backward(cache), caches), 0.1)
+    assert gpu.waits == before
+    float(loss)
+    assert gpu.waits > before
+
+
 def test_two_towers_on_one_device_copy_nothing_but_count_what_they_exchange(gpu):
     images, labels = next(batches(1))
     sent = []

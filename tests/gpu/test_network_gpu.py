@@ -151,6 +151,33 @@ def test_nothing_waits_for_a_number(place, towers, emucuda):
         assert moved.to_device_bytes == 3 * (4 * N * np.prod(IMAGE) + (8 * N if first else 0))
 
 
+@pytest.mark.parametrize("place, towers", PLACES)
+def test_a_step_launches_at_most_120_kernels(place, towers, emucuda):
+    """Besides the products, for any batch whose columns fit; the counts of docs/gpu-budget.md. All nets that are listed like
+    the full one have the same number."""
+    network, counts = SmallAlexNet(5, IMAGE, towers=towers, devices=place, **TINY), []
+    sgd, numbers = SGD(network), {device.number for device in network.devices}
+    for N in (2, 7, 2, 7):
+        images, labels = next(batches(1, N))
+        images = [device.put(images) for device in network.devices]
+        emucuda.reset()
+        with network.devices[0]:
+            logits, caches = network.forward(images)
+            loss, cache = network.loss.forward(logits, network.devices[0].put(labels))
+            sgd.step(network.backward(network.loss.backward(cache), caches), 0.01)
+        counts.append([sum(count(number) for number in numbers) for count in (emucuda.launches, emucuda.gemms)])
+    assert counts[2] == counts[3]
+    assert counts[2] == {(2, 2): [117, 43], (2, 1): [110, 43], (1, 1): [97, 32]}[towers, len(numbers)]
+
+
+def test_the_full_nets_columns_fit_up_to_batch_128():
+    """In one piece, so that no stage unrolls twice."""
+    network, shape = AlexNet(classes=10, init=None, threads=1), (224, 224, 3)
+    for layer in network.towers[0].values():
+        assert 128 * 4 * nn.fast.cuda.most_columns(layer, shape) <= nn.fast.cuda.COLUMNS
+        shape = layer.output_shape(shape)
+
+
 @two_devices
 def test_the_network_counts_the_bytes_that_cross():
     network = SmallAlexNet(5, IMAGE, devices="cuda:0,cuda:1", **TINY)
