@@ -226,7 +226,6 @@ class CudaMaxPool2d(MaxPool2d):
             return super().forward(x, train)
         self.expect(x)
         P, Q, _ = self.output_shape(x.shape[1:])
-        x = array_module(x).ascontiguousarray(x)
         one = train and self.ties == "first"
         y, winner = cuda.max_pool_forward(x, P, Q, self.size, self.stride, keep=one)
         return y, ((winner if one else (x, y), x.shape, x.shape) if train else None)
@@ -265,7 +264,6 @@ class CudaSoftmaxCrossEntropy(SoftmaxCrossEntropy):
         if not cuda:
             return super().forward(logits, labels)
         self.expect_labels(labels, logits.shape)
-        logits = array_module(logits).ascontiguousarray(logits)
         largest = logits.max(1)
         e = cuda.exponentials(logits, largest)
         losses, d = cuda.cross_entropy(logits, largest, e, e.sum(1), labels)

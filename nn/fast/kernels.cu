@@ -78,7 +78,7 @@ extern "C" __global__ void col2im(const real *columns, real *dx, long long count
 // np.maximum.
 //
 // Must move, per number: 4 read, 4 written (none if the product did it). Moves that.
-extern "C" __global__ void bias(real *y, const real *b, long long count, int K, int relu) {
+extern "C" __global__ void bias(const real *b, real *y, long long count, int K, int relu) {
     long long i = thread();
     if (i >= count) return;
     real value = y[i] + b[i % K];
