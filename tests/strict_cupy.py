@@ -90,7 +90,7 @@ class Machine:
         self.copies, self.used, self.pinned, self.flying = [], [0] * devices, [], []
         self.limit, self.freed, self.peers = [0] * devices, {}, set()
         self.allocated = weakref.WeakValueDictionary()                              # {address: Memory}
-        self.waits = 0                                                              # of the host
+        self.waits, self.products = 0, {}                                           # of the host; {dtype: kind}
         self.streams = [[Stream.__new__(Stream)._make(device, True, False)] for device in range(devices)]
 
     def reset(self):
@@ -741,8 +741,11 @@ cupy = Space("cupy", __version__=NAMES["version"], ndarray=ndarray, cuda=cuda, l
              empty=lambda shape, dtype=float, order="C": wrap(garbage(shape, dtype, order)),
              empty_like=lambda prototype, dtype=None, order="K", subok=None, shape=None: launch(
                  lambda a: garbage(a.shape if shape is None else shape, dtype or a.dtype), (prototype,)))
+linalg = types.SimpleNamespace(COMPUTE_TYPE_DEFAULT="DEFAULT", COMPUTE_TYPE_TF32="TF32")
+core = Space("cupy._core", _routines_linalg=linalg, set_compute_type=lambda dtype, kind: gpu.products.update({np.dtype(dtype): kind}))
+cupy._core = core
 cupyx = Space("cupyx", empty_pinned=empty_pinned)
-MODULES = {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime, "cupy.lib": lib, "cupyx": cupyx}
+MODULES = {"cupy": cupy, "cupy._core": core, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime, "cupy.lib": lib, "cupyx": cupyx}
 gpu = None      # the Machine
 
 

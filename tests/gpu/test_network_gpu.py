@@ -13,7 +13,7 @@ import nn.run.memory
 import train
 from alexnet import AlexNet, SmallAlexNet
 from nn import SGD, feed
-from nn.run.device import CudaDevice, Device, send
+from nn.run.device import CudaDevice, Device, cuda_devices, send, use_tf32
 
 pytestmark = pytest.mark.cuda
 two_devices = pytest.mark.multigpu
@@ -76,6 +76,39 @@ def test_twenty_steps_give_the_cpus_losses(place, towers):
     (losses, _), (expected, _) = (steps(SmallAlexNet(5, IMAGE, towers=towers, devices=d, **TINY))
                                   for d in (place, "cpu"))
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_two_towers_on_one_card_give_the_same_bits_in_two_streams_as_in_one(monkeypatch):
+    """And those of two cards, if there are two."""
+    places, found = ["cuda:0", "cuda:0"] + ["cuda:0,cuda:1"] * (cuda_devices() > 1), []
+    for i, place in enumerate(places):
+        if i == 1:
+            monkeypatch.setattr(CudaDevice, "use_own_stream", lambda self: None)
+        network = SmallAlexNet(5, IMAGE, devices=place, **TINY)
+        assert (network.devices[1].stream is None) == (i > 0)
+        losses, sgd = steps(network, 5)
+        found.append([losses, *network.weights().values(), *network.join(sgd.velocity).values()])
+    for other in found[1:]:
+        for a, b in zip(found[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_tf32_changes_products_by_less_than_its_bound():
+    """On hardware that has it; elsewhere it changes nothing."""
+    rng, device = np.random.default_rng(0), Device("cuda:0")
+    a, b = rng.standard_normal((2, 64, 64)).astype(np.float32)
+    try:
+        with device:
+            use_tf32(True, "cuda")
+            assert device.cupy._core.get_compute_type(np.float32) == device.cupy._core._routines_linalg.COMPUTE_TYPE_TF32
+            rounded = device.get(device.put(a) @ device.put(b))
+    finally:
+        use_tf32(False, "cuda")
+    with device:
+        exact = device.get(device.put(a) @ device.put(b))
+        assert device.cupy._core.get_compute_type(np.float32) == device.cupy._core._routines_linalg.COMPUTE_TYPE_DEFAULT
+    assert (abs(rounded - exact) <= (2**-9 + 64 * 2**-23) * (abs(a) @ abs(b))).all()
+    np.testing.assert_allclose(exact, a.astype(np.float64) @ b, rtol=0, atol=1e-5)
 
 
 def test_pieces_of_a_batch_change_nothing():
