@@ -544,13 +544,13 @@ def test_the_sanitizer_sees_an_access_one_beyond(array):
 
 # The compiler of a GPU -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("real", ["float", "double"])
-@pytest.mark.parametrize("arch", [70, 75, 80, 86, 89, 90])
-def test_compiles_for(arch, real):
-    """Volta to Hopper: no spills, no stack, and few enough registers for full occupancy of at least half an SM (64 of
+@pytest.mark.parametrize("arch, real", [(arch, "float") for arch in nvrtc.ARCHITECTURES] + [(75, "double"), (100, "double")])
+@pytest.mark.parametrize("version", nvrtc.VERSIONS)
+def test_compiles_for(version, arch, real):
+    """Turing to Blackwell: no spills, no stack, and few enough registers for full occupancy of at least half an SM (64 of
     65,536 registers / 1024 threads)."""
     try:
-        used = nvrtc.compile_for(nn.fast.kernels.SOURCE, arch, real)
+        used = nvrtc.compile_for(nn.fast.kernels.SOURCE, arch, real, version)
     except LookupError as reason:
         pytest.skip(str(reason))
     assert set(used) == set(re.findall(r'extern "C" __global__ void (\w+)', nn.fast.kernels.SOURCE.read_text(encoding="utf-8")))
