@@ -290,16 +290,19 @@ struct Updates {
     real rate[32], decay[32];
 };
 
-// v ← momentum · v − decay · ε · w − ε · ∂L/∂w;   w ← w + v;   or, not `inside`, with ε outside the velocity.
+// v ← momentum · v − decay · ε · w − ε · ∂L/∂w;   w ← w + v;   or, not `inside`, with ε outside the velocity. A thread
+// looks up its array once for `each` numbers, a block's width apart.
 //
 // Must move, per parameter: 12 read (w, v, g), 8 written (w, v). Moves that.
-extern "C" __global__ void sgd(const Updates of, real momentum, int inside) {
+extern "C" __global__ void sgd(const Updates of, real momentum, int inside, int each) {
     int t = 0;
     while ((int)blockIdx.x >= of.block[t + 1]) t++;
-    long long i = (long long)(blockIdx.x - of.block[t]) * blockDim.x + threadIdx.x;
-    if (i >= of.count[t]) return;
-    real *w = of.w[t] + i, *v = of.v[t] + i, rate = of.rate[t];
-    real change = of.decay[t] * *w + of.g[t][i];
-    *v = momentum * *v - (inside ? rate * change : change);
-    *w += inside ? *v : rate * *v;
+    long long i = (long long)(blockIdx.x - of.block[t]) * each * blockDim.x + threadIdx.x;
+    real *w = of.w[t], *v = of.v[t], rate = of.rate[t], decay = of.decay[t];
+    const real *g = of.g[t];
+    for (int k = 0; k < each && i < of.count[t]; k++, i += blockDim.x) {
+        real change = decay * w[i] + g[i];
+        v[i] = momentum * v[i] - (inside ? rate * change : change);
+        w[i] += inside ? v[i] : rate * v[i];
+    }
 }

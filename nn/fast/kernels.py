@@ -17,6 +17,7 @@ from nn.arrays import array_module
 
 SOURCE = Path(__file__).with_name("kernels.cu")
 BLOCK = 256             # threads in a block: any multiple of 32 works, its threads share nothing
+EACH = 16               # numbers that a thread of sgd updates
 MOST = 32               # arrays in one launch of sgd: their addresses are arguments, of which a kernel takes 4 KB
 
 
@@ -176,10 +177,10 @@ class Kernels:
                     expect_contiguous("sgd", array)
                     some[letter][t] = address(array)
                 some["count"][t], some["rate"][t], some["decay"][t] = one.w.size, one.lr, one.decay
-                blocks += -(-one.w.size // BLOCK)
+                blocks += -(-one.w.size // (BLOCK * EACH))
                 some["block"][t + 1] = blocks
             if blocks:
-                self.run("sgd", blocks, (some[()], self.real(one.momentum), np.int32(one.inside)))
+                self.run("sgd", blocks, (some[()], self.real(one.momentum), np.int32(one.inside), np.int32(EACH)))
 
 
 @functools.lru_cache(maxsize=4096, typed=True)
