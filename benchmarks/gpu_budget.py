@@ -235,10 +235,10 @@ def report(network, ledgers, batches, batch, cards, queue):
     print(f"moved ÷ must move: {sums[3] / sums[2]:.2f}")
     for card, total in zip(cards, sums[6:]):
         parts = {"multiplications": sum(job.flops for job in jobs) / card[2] / 1e9,
-                 "bytes": sum(job.bytes + job.columns for job in jobs) / card[1] / 1e9, "Python's queue": queue * 1e3}
-        limit = max(parts, key=parts.get)
-        print(f"{card[0]:10} {total:8.2f} ms at least; " + ", ".join(f"{name} {value:.2f} ms" for name, value in parts.items())
-              + f": {limit} limit{'' if limit.endswith('s') else 's'} a step")
+                 "bytes": sum(job.bytes + job.columns for job in jobs) / card[1] / 1e9}
+        limits = [max(parts, key=parts.get) if total / count > queue * 1e3 else "Python's queue" for count in (1, 2)]
+        print(f"{card[0]:10} multiplications {parts['multiplications']:.2f} ms, bytes {parts['bytes']:.2f} ms, together at least "
+              f"{total:.2f} ms, queue {queue * 1e3:.2f} ms. The limit of one card: {limits[0]}; of two, which share: {limits[1]}")
 
 
 def main():

@@ -142,6 +142,8 @@ class Network:
 
     def hold_blas(self):
         """While our own threads share the work, BLAS uses one thread; in the plain form it uses all."""
+        if not self.on_cpu:
+            return nullcontext()
         return self.workers.all_blas_threads() if self.plain else self.workers.one_blas_thread()
 
     # The parameters ------------------------------------------------------------------------------------------------
