@@ -24,14 +24,18 @@ ALIGNED = 8             # floats: rows of columns have a multiple of these, wher
 
 
 class CudaForms(PlainForms):
-    fast = {}           # filled below
+    def __init__(self):
+        self.fast = {Conv2d: CudaConv2d, ReLU: CudaReLU, Linear: CudaLinear, LocalResponseNorm: CudaLocalResponseNorm,
+                     MaxPool2d: CudaMaxPool2d, Dropout: CudaDropout, Exchange: CudaExchange,
+                     SoftmaxCrossEntropy: CudaSoftmaxCrossEntropy}
+        self.with_relu = {Conv2d: CudaConv2dReLU, Linear: CudaLinearReLU}
 
     def forms(self, layers):
         """The ReLU directly after a convolution or a fully connected layer is part of that layer's kernel."""
         forms = super().forms(layers)
         for (name, layer), (following, relu) in zip(layers.items(), list(layers.items())[1:]):
-            if type(relu) is ReLU and type(layer) in WITH_RELU:
-                forms[name] = self.made(WITH_RELU[type(layer)], layer)
+            if type(relu) is ReLU and type(layer) in self.with_relu:
+                forms[name] = self.made(self.with_relu[type(layer)], layer)
                 forms[following] = self.made(DoneReLU, relu)
         return forms
 
@@ -45,6 +49,8 @@ class CudaForms(PlainForms):
 
 
 class CudaReLU(ReLU):
+    """ReLU elsewhere, with one kernel backward instead of a comparison and a product."""
+
     def backward(self, dy, cache):
         cuda = fused(dy)
         return (cuda.relu_backward(dy, cache), {}) if cuda else super().backward(dy, cache)
@@ -126,7 +132,9 @@ class CudaConv2dReLU(CudaConv2d):
 
 
 class CudaLinear(Linear):
-    relu = False
+    """Linear whose bias is added by one kernel, with the ReLU if there is one."""
+
+    relu = False        # whether y = max(0, y)
 
     def forward(self, x, train=True):
         """Kept: x and, with `relu`, y."""
@@ -271,9 +279,3 @@ class CudaSoftmaxCrossEntropy(SoftmaxCrossEntropy):
 
     def backward(self, cache):
         return super().backward(cache) if isinstance(cache, tuple) else cache
-
-
-CudaForms.fast = {Conv2d: CudaConv2d, ReLU: CudaReLU, Linear: CudaLinear, LocalResponseNorm: CudaLocalResponseNorm,
-                  MaxPool2d: CudaMaxPool2d, Dropout: CudaDropout, Exchange: CudaExchange,
-                  SoftmaxCrossEntropy: CudaSoftmaxCrossEntropy}
-WITH_RELU = {Conv2d: CudaConv2dReLU, Linear: CudaLinearReLU}

@@ -1,10 +1,10 @@
 // The layers on a GPU, where array operations would pass over memory many times. The plain forms in nn/*.py are the
 // reference; these give the same results.
 //
-// One thread computes one number (or one column of a kernel's numbers, im2col). Neighbouring threads have neighbouring
-// channels, so a warp reads and writes contiguous memory. No thread needs another's result: there is no shared memory
-// and no atomic addition, so the same input gives the same bits. `count` is the number of threads that have work.
-// Letters as in nn/__init__.py; maps are (N, H, W, C). An image has fewer than 2^31 numbers, a batch may have more:
+// One thread computes one number (im2col: one column of a kernel's numbers; sgd: some). Neighbouring threads have
+// neighbouring channels, so a warp reads and writes contiguous memory. No thread needs another's result: there is no
+// shared memory and no atomic addition, so the same input gives the same bits. `count` is the number of threads that have
+// work. Letters as in nn/__init__.py; maps are (N, H, W, C). An image has fewer than 2^31 numbers, a batch may have more:
 // `long long`. (The compiler emits a 32-bit division where both operands fit.)
 //
 // "Must move": what any program reads and writes at least once. "Moves": what is read from and written to memory if
