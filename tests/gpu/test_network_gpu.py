@@ -11,7 +11,8 @@ import evaluate
 import nn.fast.cuda
 import nn.run.memory
 import train
-from alexnet import AlexNet, SmallAlexNet
+from alexnet import AlexNet, SmallAlexNet, summary
+from benchmarks import gpu_budget
 from nn import SGD, feed
 from nn.run.device import CudaDevice, Device, cuda_devices, send, use_tf32
 
@@ -201,6 +202,18 @@ def test_a_step_launches_at_most_120_kernels(place, towers, emucuda):
         counts.append([sum(count(number) for number in numbers) for count in (emucuda.launches, emucuda.gemms)])
     assert counts[2] == counts[3]
     assert counts[2] == {(2, 2): [117, 43], (2, 1): [110, 43], (1, 1): [97, 32]}[towers, len(numbers)]
+
+
+def test_the_budget_of_another_batch_is_what_it_moves(emucuda):
+    """benchmarks/gpu_budget.py: continued from two batches, job by job; and the multiplications of alexnet.py's table."""
+    network = SmallAlexNet(5, IMAGE, devices="cuda:0", **TINY)
+    (two, *_), (four, *_), (seven, host, between) = (gpu_budget.count(network, N, emucuda) for N in (2, 4, 7))
+    assert gpu_budget.extrapolate([two.jobs, four.jobs], (2, 4), 7) == seven.jobs
+    assert sum(sum(kernels.values()) for kernels in seven.kernels.values()) == 110 and sum(seven.products.values()) == 43
+    forward = sum(job.flops for job in seven.jobs if job.stage.endswith("forward"))
+    assert forward == 2 * 7 * sum(row.multiply_adds for row in summary(network))
+    moved, must = sum(job.bytes for job in seven.jobs), sum(gpu_budget.must_move(network, 7).values())
+    assert must < moved < 2 * must and not any(host) and not between
 
 
 def test_the_full_nets_columns_fit_up_to_batch_128():
