@@ -741,11 +741,11 @@ cupy = Space("cupy", __version__=NAMES["version"], ndarray=ndarray, cuda=cuda, l
              empty=lambda shape, dtype=float, order="C": wrap(garbage(shape, dtype, order)),
              empty_like=lambda prototype, dtype=None, order="K", subok=None, shape=None: launch(
                  lambda a: garbage(a.shape if shape is None else shape, dtype or a.dtype), (prototype,)))
-linalg = types.SimpleNamespace(COMPUTE_TYPE_DEFAULT="DEFAULT", COMPUTE_TYPE_TF32="TF32")
-core = Space("cupy._core", _routines_linalg=linalg, set_compute_type=lambda dtype, kind: gpu.products.update({np.dtype(dtype): kind}))
-cupy._core = core
+cupy._core = types.SimpleNamespace(                             # of it, only the kind of products
+    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_DEFAULT="DEFAULT", COMPUTE_TYPE_TF32="TF32"),
+    set_compute_type=lambda dtype, kind: gpu.products.update({np.dtype(dtype): kind}))
 cupyx = Space("cupyx", empty_pinned=empty_pinned)
-MODULES = {"cupy": cupy, "cupy._core": core, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime, "cupy.lib": lib, "cupyx": cupyx}
+MODULES = {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime, "cupy.lib": lib, "cupyx": cupyx}
 gpu = None      # the Machine
 
 
