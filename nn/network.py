@@ -47,7 +47,7 @@ class Network:
         self.plain, self.in_threads = plain, self.on_cpu and not plain
         self.workers = Workers(threads)
         self.forms = choose(self.devices, self.workers, plain, convolution)
-        self.layers = [self.forms.forms(tower) for tower in towers]
+        self.layers = [self.forms.of_tower(tower) for tower in towers]
         self.loss = self.forms.form(SoftmaxCrossEntropy())
         self.stages = cut(towers[0], self.shape)
         self.profile = None             # a Profile, to time every stage (nn/run/profile.py)

@@ -154,7 +154,7 @@ def on_shim(request, monkeypatch):
 def filled(layer, dtype=np.float64):
     """The layer's form for CUDA, with other parameters, of type `dtype`."""
     if isinstance(layer, WithReLU):
-        forms = CudaForms().forms(dict(enumerate([filled_plainly(layer.layers[0], dtype), layer.layers[1]])))
+        forms = CudaForms().of_tower(dict(enumerate([filled_plainly(layer.layers[0], dtype), layer.layers[1]])))
         return WithReLU(*forms.values())
     return CudaForms().form(filled_plainly(layer, dtype))
 
@@ -263,7 +263,7 @@ def test_pool_where_all_equal_values_win(size, stride, dtype, on_shim):
 def test_relu_of_what_is_no_number(dtype, on_shim):
     """To the bit, alone and in another layer's kernel: NaN and infinities go through as in np.maximum and in a product."""
     odd = np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0, -1.0]], dtype)
-    forms = CudaForms().forms({"fc": filled_plainly(Linear(7, 7), dtype), "relu": ReLU()})
+    forms = CudaForms().of_tower({"fc": filled_plainly(Linear(7, 7), dtype), "relu": ReLU()})
     forms["fc"].params = {"W": np.eye(7, dtype=dtype), "b": np.zeros(7, dtype)}
     with np.errstate(invalid="ignore"):
         for y in odd, odd[:, ::-1]:
@@ -274,7 +274,7 @@ def test_relu_of_what_is_no_number(dtype, on_shim):
 
 def test_a_relu_elsewhere_is_a_layer_of_its_own(on_shim):
     """After pooling (first_stages), or after another net's layer: only directly after a product it is part of that kernel."""
-    forms = CudaForms().forms({"conv": Conv2d(2, 3, 3), "pool": MaxPool2d(), "relu": ReLU(), "fc": Linear(3, 4), "relu2": ReLU()})
+    forms = CudaForms().of_tower({"conv": Conv2d(2, 3, 3), "pool": MaxPool2d(), "relu": ReLU(), "fc": Linear(3, 4), "relu2": ReLU()})
     assert [type(form).__name__ for form in forms.values()] == ["CudaConv2d", "CudaMaxPool2d", "CudaReLU", "CudaLinearReLU", "DoneReLU"]
 
 

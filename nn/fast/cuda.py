@@ -30,9 +30,9 @@ class CudaForms(PlainForms):
                      SoftmaxCrossEntropy: CudaSoftmaxCrossEntropy}
         self.with_relu = {Conv2d: CudaConv2dReLU, Linear: CudaLinearReLU}
 
-    def forms(self, layers):
+    def of_tower(self, layers):
         """The ReLU directly after a convolution or a fully connected layer is part of that layer's kernel."""
-        forms = super().forms(layers)
+        forms = super().of_tower(layers)
         for (name, layer), (following, relu) in zip(layers.items(), list(layers.items())[1:]):
             if type(relu) is ReLU and type(layer) in self.with_relu:
                 forms[name] = self.made(self.with_relu[type(layer)], layer)

@@ -8,7 +8,7 @@ class PlainForms:
 
     fast = {}                           # {plain class: fast class}
 
-    def forms(self, layers):
+    def of_tower(self, layers):
         """{name: layer} of a tower → {name: its form}."""
         return {name: self.form(layer) for name, layer in layers.items()}
 

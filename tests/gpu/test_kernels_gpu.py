@@ -41,7 +41,7 @@ def on(device, layer, *arrays):
     layers = [copy.copy(one) for one in (layer.layers if isinstance(layer, WithReLU) else [layer])]
     for one in layers:
         one.params = {name: device.put(p) for name, p in one.params.items()}
-    forms = list(CudaForms().forms(dict(enumerate(layers))).values())
+    forms = list(CudaForms().of_tower(dict(enumerate(layers))).values())
     return WithReLU(*forms) if isinstance(layer, WithReLU) else forms[0], *map(device.put, arrays)
 
 
