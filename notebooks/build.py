@@ -1,8 +1,8 @@
 """Make the notebooks from their sources, check them, and make what is made from them.
 
     python notebooks/build.py make [NN …]       NN_title.py → NN_title.ipynb, run from a fresh kernel, with outputs
-    python notebooks/build.py check [NN …]      pairs agree, all has run in order, no errors, no dead links,
-                                                and the project's source is shown as it is now
+    python notebooks/build.py check [NN …]      pairs agree, all has run in order, no errors, no dead links, the project's
+                                                source is shown as it is now, and chapters have the form of README.md
     python notebooks/build.py blank [FOLDER]    the edition to solve: exercises without solutions, nothing run
     python notebooks/build.py html [FOLDER]     the edition to read: index.html and one page per chapter
 
@@ -11,6 +11,7 @@ is named. The HTML edition needs no network: it includes MathJax. Packages: requ
 """
 
 import argparse
+import ast
 import hashlib
 import os
 import re
@@ -28,8 +29,11 @@ METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "na
 PAGES = ("README.md", "margin.md", "README.zh-CN.md")                 # beside the chapters
 FOLDED = {"solution", "figure", "check", "claims", "suspects"}          # tags of cells that are folded
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
+PLACE = re.compile(r"^(\w[\w, ]* = .*\.\.\..*)$", re.MULTILINE)             # a blank that stands outside of the marks
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
+COLUMNS = 100                                                           # of code in open cells
+UNFINISHED = {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "15", "16", "18"}    # chapters without a form yet
 TRACES = re.compile(r"/(?:home|root|Users|tmp|work|mnt|opt|srv|builds?)/\S|[A-Z]:\\\\|\d\d:\d\d:\d\d")   # paths, clocks
 
 
@@ -90,6 +94,7 @@ def faults(path):
     if not pair.exists():
         return [f"{pair.name} is missing: run `python notebooks/build.py make {path.name[:2]}`"]
     source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), untagged(path)
+    found += [] if path.name[:2] in UNFINISHED else unformed(path)
 
     def says(cells):
         return [(cell.cell_type, cell.source, cell.id, dict(cell.metadata)) for cell in cells]
@@ -124,6 +129,38 @@ def untagged(path):
     return [f"{path.name}: a cell without its tag, `check` or `claims`: {cell.source.splitlines()[0]}" for cell in found]
 
 
+def unformed(path):
+    """What a chapter lacks of its form: how to get the blank edition, one `...` in each blank, a summary of five sentences,
+    the link to the next chapter, and code that fits its column."""
+    solved, found = read_source(path).cells, []
+    texts = [cell.source for cell in solved if cell.cell_type == "markdown"]
+    exercises = next((text for text in texts if "## Exercises" in text), "")
+    if "build.py blank" not in exercises.partition("## Exercises")[2].partition("**1.**")[0]:
+        found.append("does not say above its exercises how to get the blank edition")
+    for cell in without_solutions(read_source(path)).cells:
+        if "exercise" in cell.metadata.get("tags", []) and set(counts := ellipses(cell.source)) != {1}:
+            found.append(f"has a blank with {max(counts, default=0)} places for an answer instead of one: {cell.source.splitlines()[0]}")
+    summary = re.search(r"## Summary\n(.*?)(?=^#|\Z)", texts[-1], re.DOTALL | re.MULTILINE)
+    sentences = len(re.findall(r"[.?!)](?=\s|\Z)", summary[1].strip().partition("\n\n")[0])) if summary else 0
+    if sentences != 5:
+        found.append(f"ends with a summary of {sentences} sentences instead of five" if summary else "has no summary above its claims")
+    after = [other for other in sources() if other.name > path.name][:1]
+    if summary and not all(f"({other.stem}.ipynb)" in summary[1] for other in after):
+        found.append("has no link to the next chapter under its summary")
+    found += [f"has a line of {len(line)} columns in an open cell, {COLUMNS} are allowed: {line.strip()[:60]}…" for cell in solved
+              if cell.cell_type == "code" and not cell.metadata.get("jupyter") for line in cell.source.splitlines() if len(line) > COLUMNS]
+    return [f"{path.name} {fault}" for fault in found]
+
+
+def ellipses(source):
+    """How many statements hold a `...`: of each function that has any, and outside of functions."""
+    tree, counts = ast.parse(source), []
+    for scope in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
+        counts.append(sum("Constant(value=Ellipsis" in ast.dump(statement) for statement in scope.body
+                          if not isinstance(statement, ast.FunctionDef | ast.ClassDef)))
+    return [count for count in counts if count]
+
+
 def stands_in(source, path):
     """Is `source` in the file, whatever its indentation?"""
     def bare(text):
@@ -137,12 +174,15 @@ def dead_links(name, text):
 
 
 def without_solutions(notebook):
-    """Without solutions: the lines between ### BEGIN SOLUTION and ### END SOLUTION become `...`; a cell tagged
-    `solution` without these marks is emptied."""
+    """Without solutions: the lines between ### BEGIN SOLUTION and ### END SOLUTION become `...`, or go where a line such as
+    `count = ...` already is the blank; a cell tagged `solution` without these marks is emptied."""
     for cell in notebook.cells:
         if "solution" in cell.metadata.get("tags", []):
-            blank, marks = SOLUTION.subn(r"\1...                                     # your answer", cell.source)
-            cell.source = blank if marks else ""
+            if PLACE.search(SOLUTION.sub("", cell.source)):
+                cell.source = PLACE.sub(r"\1  # your answer", SOLUTION.sub("", cell.source)).strip()
+            else:
+                blank, marks = SOLUTION.subn(r"\1...                                     # your answer", cell.source)
+                cell.source = blank if marks else ""
             cell.metadata = nbformat.NotebookNode(tags=["exercise"])
     return notebook
 
@@ -163,38 +203,9 @@ def make_blank(folder):
     print(f"{folder}: {len(sources())} chapters to solve")
 
 
-def title(notebook):
-    """The text of the first heading."""
-    return re.search(r"^# (.*)$", notebook.cells[0].source, re.MULTILINE)[1]
-
-
 def make_html(folder):
-    import jupyter_server_mathjax
-    from nbconvert import HTMLExporter
-    exporter = HTMLExporter(template_name="chapter", extra_template_basedirs=[str(HERE / "template")],
-                            mathjax_url="mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe")
-    folder.mkdir(parents=True, exist_ok=True)
-    mathjax = Path(jupyter_server_mathjax.__file__).parent / "static"
-    shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("localization", "a11y", "asciimath2jax.js"))
-    chapters = [(path.stem, nbformat.read(path.with_suffix(".ipynb"), as_version=4)) for path in sources()]
-    cover, margin, chinese, results = (nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(
-        (HERE / name).read_text(encoding="utf-8"), id="readme")]) for name in (*PAGES, "results/README.md"))
-    contents = [{"name": name, "title": title(notebook)} for name, notebook in chapters]
-    pages = [("index", cover)] + chapters + [("margin", margin), ("zh-CN", chinese), ("results", results)]
-    for i, (name, notebook) in enumerate(pages):
-        near = {"before": contents[i - 2] if 2 <= i <= len(contents) else None,
-                "after": contents[i] if i < len(contents) else None}
-        body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": name}, "title": title(notebook),
-                                                         "contents": contents, **near})
-        body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)   # chapters have the repository's links
-        body = re.sub(r'href="README\.md', 'href="index.html', body)
-        body = re.sub(r'href="README\.zh-CN\.md', 'href="zh-CN.html', body)
-        body = re.sub(r'href="margin\.md', 'href="margin.html', body)
-        body = re.sub(r'href="results/README\.md', 'href="results.html', body)
-        body = re.sub(r'<a href="\.\./[^"]*"[^>]*>(.*?)</a>', r"\1", body)  # the project's files are not in this edition
-        (folder / f"{name}.html").write_text(body, encoding="utf-8")
-    print(f"{folder / 'index.html'}: {len(chapters)} chapters")
+    import edition
+    print(f"{folder / 'index.html'}: {edition.make(sources(), folder)} chapters")
 
 
 def main():

@@ -2,12 +2,14 @@
 browser from the first chapter to the last. (That each notebook runs from a fresh kernel: `pytest --nbmake notebooks`.)
 """
 
-import os
+import io
 import re
 import shutil
 import sys
 from functools import partial
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -82,6 +84,27 @@ def test_a_missing_notebook_and_a_dead_link_are_found(copy):
     (copy / CHAPTERS[0].name).with_suffix(".ipynb").unlink()
     assert "is missing" in build.faults(copy / CHAPTERS[0].name)[0]
     assert "99_x.ipynb" in build.dead_links("x", "see [this](99_x.ipynb) and [that](https://example.org)")[0]
+
+
+@pytest.mark.parametrize("old, new, sentence", [
+    ("Solutions are folded. `python notebooks/build.py blank` makes the edition without them.", "", "how to get the blank edition"),
+    ("### BEGIN SOLUTION\n    return F", "x = ...\n    ### BEGIN SOLUTION\n    return F", "2 places for an answer"),
+    ("# ## Summary\n#\n# ", "# ## Summary\n#\n# One more sentence. ", "6 sentences"), ("# ## Summary", "# ## In short", "no summary"),
+    ("(18_fewer_multiplications.ipynb)", "(README.md)", "no link to the next"),
+    ("rng = np", "rng = " + "0 or " * 20 + "np", "columns in an open cell")])
+def test_a_chapter_without_its_form_is_found(copy, old, new, sentence):
+    source = copy / "17_many_machines.py"
+    assert build.unformed(source) == []
+    text = source.read_text(encoding="utf-8")
+    assert old in text
+    source.write_text(text.replace(old, new), encoding="utf-8")
+    fault, = build.unformed(source)
+    assert sentence in fault
+
+
+def test_a_blank_has_one_place():
+    assert build.ellipses("a, b = ..., ...") == [1] and build.ellipses("def f():\n    ...\ndef g():\n    return ...") == [1, 1]
+    assert build.ellipses("a = ...\n...") == [2] and build.ellipses("a = 1") == []
 
 
 def test_blank_edition_has_no_solutions(tmp_path):
@@ -160,6 +183,92 @@ def test_a_backward_pass_of_any_form_gets_a_sentence(capsys):
             tools.check_gradients(partial(answer, wrong), np.arange(6.0).reshape(2, 3))
 
 
+# The HTML edition -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def edition(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edition")
+    build.make_html(folder)
+    return folder
+
+
+class Reader(HTMLParser):
+    """What a page has, in its order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links, self.headings, self.images, self.tags = set(), [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append((tag, attributes))
+        if "id" in attributes:
+            assert attributes["id"] not in self.ids, f"two elements have the id {attributes['id']}"
+            self.ids.add(attributes["id"])
+        if tag == "a":
+            self.links.append(attributes["href"])
+        elif tag == "img":
+            self.images.append(attributes)
+        elif re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+
+@pytest.fixture(scope="module")
+def pages(edition):
+    return {path.name: Reader(path) for path in edition.glob("*.html")}
+
+
+def test_an_edition_has_all_pages_and_is_small(edition, pages):
+    assert set(pages) == {"index.html", "margin.html", "results.html", "zh-CN.html", "glossary.html"} | {f"{path.stem}.html" for path in CHAPTERS}
+    assert sum(path.stat().st_size for path in edition.rglob("*") if path.is_file()) < 10e6
+    for name, page in pages.items():
+        files = [name, *(image["src"] for image in page.images)]
+        assert sum((edition / file).stat().st_size for file in files) < 1.5e6, name
+        assert all(image.get("loading") == "lazy" for image in page.images) or name == "index.html"
+
+
+def test_every_link_of_the_edition_leads_to_a_page_and_its_heading(edition, pages):
+    for name, page in pages.items():
+        for link in page.links:
+            if "://" not in link:
+                file, _, anchor = link.partition("#")
+                assert (file or name) in pages, f"{name}: {link}"
+                assert not anchor or unquote(anchor) in pages[file or name].ids, f"{name}: {link}"
+    assert len({link for link in pages["margin.html"].links if "#" in link}) > 30           # the margin's
+    assert not any("venv" in (edition / name).read_text(encoding="utf-8") for name in ("index.html", "zh-CN.html"))
+
+
+def test_a_page_can_be_read_by_ear(pages):
+    """Headings in order, one of the first level; landmarks; a text for each picture; a name for each field."""
+    for name, page in pages.items():
+        assert page.headings[0] == 1 and page.headings.count(1) == 1, name
+        assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:])), f"{name}: {page.headings}"
+        assert all(len(image["alt"]) > 20 for image in page.images), name
+        tags = [tag for tag, _ in page.tags]
+        assert [tags.count(tag) for tag in ("main", "header", "footer")] == [1, 1, 1]
+        names = [attributes.get("aria-label") for tag, attributes in page.tags if tag == "nav"]
+        assert all(names) and len(set(names)) == len(names)
+        assert all("aria-label" in attributes for tag, attributes in page.tags if tag in ("input", "form"))
+        assert dict(page.tags)["html"]["lang"] == "en" and page.links[0] == "#text"
+
+
+def test_drawings_are_told_from_pictures():
+    """A dark page shows the negative of drawings; a map of values, a photograph or a caption about shades forbids that."""
+    import edition
+    from PIL import Image
+    paper = np.full((240, 360, 3), 255, np.uint8)
+    paper[100:104] = 0
+    assert edition.is_drawing(Image.fromarray(paper), "A line.")
+    assert not edition.is_drawing(Image.fromarray(paper), "The dark line.")
+    grey = paper.copy()
+    grey[120:] = 90
+    assert not edition.is_drawing(Image.fromarray(grey), "Half of it is no paper.")
+    photograph = paper.copy()
+    photograph[:90, :90] = np.random.default_rng(0).integers(0, 240, (90, 90, 3))
+    assert not edition.is_drawing(Image.fromarray(photograph), "A line.")
+
+
 # formulas that are wider than their column: [width, room, TeX]
 WIDE = """[...document.querySelectorAll('.MathJax')].map(m => {
     const column = m.closest('.MathJax_Display') || m.closest('p, li, td, th') || m.parentElement;
@@ -180,48 +289,114 @@ def chromium():
         opened.close()
 
 
-@pytest.mark.parametrize("width", [420, pytest.param(1280, marks=pytest.mark.slow)])
-def test_formulas_and_pages_fit(chromium, tmp_path, width):
-    """No formula is wider than its column, and no page wider than the window."""
-    build.make_html(tmp_path)
-    page = chromium.new_page(viewport={"width": width, "height": 900})
-    for path in sorted(tmp_path.glob("*.html")):
+SET = "!document.querySelector('script[src*=MathJax]') || (window.MathJax && MathJax.isReady && !MathJax.Hub.queue.pending)"
+
+
+@pytest.mark.slow
+def test_formulas_and_pages_fit_a_wide_window(chromium, edition):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    for path in sorted(edition.glob("*.html")):
         page.goto(path.as_uri())
-        page.wait_for_function("window.MathJax && MathJax.isReady && !MathJax.Hub.queue.pending", timeout=120_000)
+        page.wait_for_function(SET, timeout=120_000)
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         assert page.evaluate(WIDE) == [], path.name
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280, path.name
 
 
-def test_read_in_a_browser_from_the_first_chapter_to_the_last(chromium, tmp_path):
-    """Click through; on each page: formulas typeset, images there, no error output, links that lead somewhere. The
-    network is refused: nothing may be needed from it."""
-    build.make_html(tmp_path)
-    page = chromium.new_page()
+def test_read_in_a_browser_from_the_first_chapter_to_the_last(chromium, edition):
+    """Click through on a telephone; on each page: formulas typeset, images there, no error output, nothing wider than the
+    window, nor than a large one. The network is refused: nothing may be needed from it."""
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
     asked, errors = [], []
     page.route(re.compile("^https?://"), lambda route: (asked.append(route.request.url), route.abort()))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: request.url != "about:blank" and errors.append(request.url))    # MathJax tries fonts
-    page.goto((tmp_path / "index.html").as_uri())
-    for number in range(len(CHAPTERS) + 1):
-        page.wait_for_function("""window.MathJax && MathJax.isReady && MathJax.Hub.getAllJax().every(jax =>
-            document.getElementById(jax.inputID + "-Frame")?.textContent.trim())""", timeout=120_000)
-        if number:
+    others = [path.name for path in edition.glob("*.html") if not path.name[0].isdigit() and path.name != "index.html"]
+    page.goto((edition / "index.html").as_uri())
+    for number in range(len(CHAPTERS) + 1 + len(others)):
+        if 0 < number <= len(CHAPTERS):
             assert page.url.endswith(f"{CHAPTERS[number - 1].stem}.html")
-            page.wait_for_function("MathJax.Hub.getAllJax().length > 5 && !MathJax.Hub.queue.pending", timeout=120_000)
-        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            page.wait_for_function("window.MathJax && MathJax.isReady && MathJax.Hub.getAllJax().length > 5", timeout=120_000)
+        page.wait_for_function(SET, timeout=120_000)
+        page.evaluate("""document.querySelectorAll('details').forEach(d => d.open = true);
+                         document.querySelectorAll('img').forEach(i => i.loading = 'eager')""")
+        page.wait_for_function("[...document.images].every(i => i.complete)")
+        assert page.evaluate(WIDE) == [], page.url
+        for width in 390, 1280:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+        page.set_viewport_size({"width": 390, "height": 800})
         text = page.evaluate("""[...document.querySelectorAll('main *')].filter(e => !e.closest('script, pre, code'))
             .flatMap(e => [...e.childNodes]).filter(n => n.nodeType === 3).map(n => n.data).join(' ')""")
         raw = re.search(r".{,60}(\$|\\\(|\\frac|\\partial|\\sum).{,60}", text)
         assert not raw, f"{page.url}: a formula was not typeset: {raw[0]}"
-        assert page.locator(".MathJax_Error, .merror, .output_error, .output_stderr").count() == 0
-        images = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt])")
-        assert all(width for width, _ in images) and (images or not number)
-        links = page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.href)")
-        missing = [link for link in links if link.startswith("file:") and
-                   not os.path.exists(link[len("file://"):].partition("#")[0])]
-        assert missing == []
-        if number < len(CHAPTERS):
-            page.locator("a[rel=next]").first.click()
-    assert page.locator("a[rel=next]").count() == 0
+        assert page.locator(".MathJax_Error, .merror, .output.error, .output.stderr").count() == 0
+        widths = page.evaluate("[...document.images].map(i => i.naturalWidth)")
+        assert all(widths) and (widths or number > len(CHAPTERS))
+        if number == 0:
+            page.locator(".start a").click()
+        elif number < len(CHAPTERS):
+            page.locator("a[rel=next]").last.click()
+        elif number < len(CHAPTERS) + len(others):
+            assert page.locator("a[rel=next]").count() == 0
+            page.goto((edition / others[number - len(CHAPTERS)]).as_uri())
     assert (asked, errors) == ([], [])
+
+
+def test_search_finds_without_a_network(chromium, edition):
+    page = chromium.new_page()
+    page.route(re.compile("^https?://"), lambda route: route.abort())
+    page.goto((edition / "index.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("McNemar")
+    page.wait_for_selector(".found a")
+    assert page.locator(".found a").first.get_attribute("href").startswith("13_results.html#")
+    assert "found" in page.locator("form [role=status]").inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("13_results.html#"))
+    for words, name in (("积核", "zh-CN.html|glossary.html"), ("one weird trick", "17_many_machines.html"), ("normalization", "05_")):
+        page.fill("input[type=search]", words)
+        page.wait_for_selector(".found a")
+        assert re.match(name, page.locator(".found a").first.get_attribute("href")), words
+    page.fill("input[type=search]", "qwertzuiop")
+    page.wait_for_selector("form [role=status]:not(.unseen)")
+    assert "Nothing found" in page.locator("form [role=status]").inner_text()
+
+
+@pytest.mark.parametrize("name", ["index", "18_fewer_multiplications"])
+def test_a_dark_page_is_dark(chromium, edition, name):
+    from PIL import Image
+    light = {}
+    for scheme in "light", "dark":
+        page = chromium.new_page(color_scheme=scheme)
+        page.goto((edition / f"{name}.html").as_uri())
+        page.wait_for_function(SET, timeout=120_000)
+        light[scheme] = np.asarray(Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("L")).mean()
+    assert light["dark"] < 64 and light["light"] > 215, light
+
+
+def test_the_keyboard_suffices(chromium, edition):
+    """From the first key on: the skip link, then every link and button in turn, each with an outline; copying."""
+    page = chromium.new_page()
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: {writeText: async text => { window.copied = text }}})")
+    page.goto((edition / "02_a_layer_and_its_gradient.html").as_uri())
+    page.wait_for_function(SET, timeout=120_000)
+    page.keyboard.press("Tab")
+    assert page.evaluate("[document.activeElement.className, document.activeElement.getBoundingClientRect().top >= 0]") == ["skip", True]
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("(({outlineStyle, outlineWidth}) => [outlineStyle, parseFloat(outlineWidth)])(getComputedStyle(document.activeElement))")
+        assert outline[0] == "solid" and outline[1] >= 2, page.evaluate("document.activeElement.outerHTML")[:200]
+        if page.evaluate("document.activeElement.className") == "copy":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_function("window.copied")
+    assert page.evaluate("copied") == build.read_source(CHAPTERS[2]).cells[1].source
+    tree = page.locator("body").aria_snapshot()
+    for part in ("banner", 'navigation "Contents"', 'search "All pages"', 'searchbox "Search all pages"', "main", "contentinfo",
+                 'button "Copy this code"', 'heading "02 A layer and its gradient" [level=1]', "math"):
+        assert part in tree, part
+    page.locator("summary", has_text="Solution").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.solution[open]").count() == 1
