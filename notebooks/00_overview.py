@@ -321,7 +321,7 @@ third = 384 * (3 * 3 * 256 + 1)
 ### END SOLUTION
 
 # %% tags=["check"]
-check(third, 885_120, [(884_736, "a kernel has a bias, too"), (384 * (9 * 128 + 1), "it sees the maps of both towers, 256"),
+check(lambda: third, 885_120, [(884_736, "a kernel has a bias, too"), (384 * (9 * 128 + 1), "it sees the maps of both towers, 256"),
                        (384 * 9 * 256 + 1, "every kernel has a bias of its own: 384 of them")])
 
 # %% [markdown]
@@ -354,7 +354,7 @@ exact = 3 * multiply_adds - rows[0].multiply_adds
 ### END SOLUTION
 
 # %% tags=["check"]
-check(exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of the three products"),
+check(lambda: exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of the three products"),
                              (2 * multiply_adds - rows[0].multiply_adds, "backward has two products per layer, forward one"),
                              (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and its weights have a gradient")])
 
@@ -369,12 +369,46 @@ ungrouped = parameters + 256 * 5 * 5 * 48 + 384 * 3 * 3 * 192 + 256 * 3 * 3 * 19
 ### END SOLUTION
 
 # %% tags=["check"]
-check(ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=1, init=None))),
+check(lambda: ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=1, init=None))),
       [(parameters + 307_456 + 663_936 + 442_624, "the biases stay as they are: one per kernel"),
        (parameters + 307_200 + 884_736 + 663_552 + 442_368, "conv3 sees all maps already"),
        (parameters - 307_200 - 663_552 - 442_368, "kernels that see more maps have more weights, not fewer")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** The image becomes twice as high and twice as wide, and the net stays as it is. By what do the neurons and the
+# parameters of the five convolutions change, roughly?
+#
+# <details><summary>Answer</summary>
+#
+# The neurons become about four times as many, because a kernel is laid on four times as many places. The parameters do
+# not change: all places share one kernel. (fc6 would need more weights, as its input grows.)
+#
+# </details>
+#
+# **2.** Figure 2 of the paper gives 253,440 neurons for the first layer. How can you see, without knowing the right
+# number, that no square map with 96 kernels has so many?
+#
+# <details><summary>Answer</summary>
+#
+# 253,440 / 96 = 2,640, which is not the square of a whole number (51² = 2,601, 52² = 2,704). The number is 55 · 48 ·
+# 96; the map that all other sizes fit is 55 · 55 · 96 = 290,400.
+#
+# </details>
+#
+# **3.** A net with 1000 classes has not been trained yet, and its loss is 20. What do you know about its outputs?
+#
+# <details><summary>Answer</summary>
+#
+# It is not undecided. Equal probabilities give ln 1000 = 6.9. A loss of 20 means that the right class gets a
+# probability near e⁻²⁰ on average, so the net is very sure of wrong classes: its inputs or initial weights are too
+# large.
+#
+# </details>
+#
 # ## Summary
 #
 # AlexNet maps 224×224×3 numbers to 1000 probabilities, through five convolutions and three fully connected layers. It has 60,965,224 parameters, 659,272 neurons and 724,406,816

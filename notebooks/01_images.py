@@ -484,6 +484,40 @@ check(lambda: [new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
        ([0.0001, 50], "the other way round: smaller inputs make smaller gradients")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** A photograph has 500×375 pixels. What does § 2 make of it, step by step, and which share of the picture is
+# lost?
+#
+# <details><summary>Answer</summary>
+#
+# The shorter side is scaled from 375 to 256, so the longer one from 500 to 341. The central 256 columns of these 341
+# stay. A quarter is lost: 1 − 375/500.
+#
+# </details>
+#
+# **2.** Does § 2 divide the pixels by their standard deviation? In which range are the numbers that the net gets?
+#
+# <details><summary>Answer</summary>
+#
+# No. Subtracting the training set's mean activity from each pixel is the only preprocessing that the paper names. With
+# pixels from 0 to 255 the net gets numbers between −255 and 255, mostly within ±150. (The unit itself is not stated.)
+#
+# </details>
+#
+# **3.** A test image is darker than the training images on average. Should its own mean be subtracted instead of the
+# training set's?
+#
+# <details><summary>Answer</summary>
+#
+# No. The net has learned with one constant image subtracted from every input, and its biases belong to that constant.
+# Another mean for each image is another function of the image: it would remove the brightness, which the net was
+# trained to see. And statistics of test images must not enter the input.
+#
+# </details>
+#
 # ## Summary
 #
 # A photograph is scaled until its shorter side has 256 pixels, and the central square is kept; a ratio of 3 : 2 loses a third. The filter that

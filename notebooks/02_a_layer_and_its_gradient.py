@@ -391,7 +391,7 @@ passes = 1 + 2 * (4 * 6 + 6 * 5 + 5)        # x, W and b
 ### END SOLUTION
 
 # %% tags=["check"]
-check(passes, 119, [(118, "and the one to begin with"), (1 + 2 * 35, "the input is checked, too"),
+check(lambda: passes, 119, [(118, "and the one to begin with"), (1 + 2 * 35, "the input is checked, too"),
                     (1 + 2 * 54, "the biases are checked, too"), (60, "two passes for every number")])
 
 # %% [markdown]
@@ -406,8 +406,8 @@ best_step = (3 * epsilon) ** (1 / 3)        # h/3 − ε/h² = 0, so h³ = 3ε
 ### END SOLUTION
 
 # %% tags=["check"]
-check(best_step, 8.706e-6, [(epsilon ** (1 / 3), "near; but the factors count: h/3 = ε/h²"),
-                            (epsilon ** 0.5, "that is the best step of forward differences")], tolerance=1e-3)
+check(lambda: best_step, 8.706e-6, [(2.2e-16 ** (1 / 3), "near; but the factors count: h/3 = ε/h²"),
+                            (2.2e-16 ** 0.5, "that is the best step of forward differences")], tolerance=1e-3)
 
 # %% [markdown]
 # **4.** A layer of your own. `Scale` multiplies each of $F$ features by a learned factor and adds a learned number:
@@ -485,6 +485,39 @@ check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for
        ([(lr / N, decay) for lr, decay, N in cases], "ε multiplies the decay too, so a smaller ε would weaken it")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** `check_layer` draws a random upstream gradient $g$. What would it miss with a $g$ of ones, for a softmax layer?
+#
+# <details><summary>Answer</summary>
+#
+# Everything. With ones, L is the sum of the outputs, which is 1 for a softmax whatever x is, so the right gradient is
+# 0. A backward pass that returns zeros passes.
+#
+# </details>
+#
+# **2.** You halve $h$, and the error of a central difference doubles. Which of the two errors do you see, and should
+# $h$ be smaller or larger?
+#
+# <details><summary>Answer</summary>
+#
+# The rounding error, which grows like ε/h. (The other one, of the cut series, would fall to a quarter.) So h should be
+# larger.
+#
+# </details>
+#
+# **3.** The gradient of the weights is a *sum* over the images of a batch, yet § 5 speaks of the average over the
+# batch. Where is the division by $N$?
+#
+# <details><summary>Answer</summary>
+#
+# In the loss, which is a mean over the images: its gradient brings the factor 1/N, and every layer's dy contains it. A
+# layer that divided again would be wrong by a factor N.
+#
+# </details>
+#
 # ## Summary
 #
 # A layer computes $y$ from $x$ and hands back $\partial x$ when it is given $\partial y$. Every product in forward gives each of its factors $\partial y$ times

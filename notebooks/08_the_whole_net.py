@@ -523,13 +523,14 @@ show(figure, "**Figure 8.7.** Time per image of a training step, by batch size. 
 # and columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network
 # does, with `micro_batch` images at a time, or by default such that the largest map of a piece has about
 # `net.forms.piece` numbers. Nothing changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage,
-# whose maps are the largest, to gain nothing from larger pieces, and rather to lose.
+# whose maps are the largest, to gain nothing from larger pieces. (The three sizes alternate and the fastest round counts; on a busy
+# machine even so they may trade places, so this comparison is printed and not asserted.)
 
 # %%
 first_stage, second_stage = [str(stage) for stage in net.stages[:2]]
 usual = stage_times(16)[1]
 print(f"{net.forms.piece:,} numbers: of 16 images {usual[first_stage]} pieces in {first_stage}, {usual[second_stage]} in {second_stage}")
-tries = [{m: stage_times(32, m)[0] for m in (1, 4, 32)} for _ in range(2)]
+tries = [{m: stage_times(32, m)[0] for m in (1, 4, 32)} for _ in range(3)]
 pieces = {m: {stage: min(a[m][stage] for a in tries) for stage in (first_stage, second_stage)} for m in tries[0]}
 for m, total in pieces.items():
     print(f"pieces of {m:2}: {first_stage} {1e3 * total[first_stage]:5.1f} ms an image, {second_stage} {1e3 * total[second_stage]:5.1f}")
@@ -541,37 +542,40 @@ together = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = 2
 in_parts = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = None
-parts_difference = max(np.abs(in_parts[n] - together[n]).max() / np.abs(together[n]).max() for n in ("conv1.W", "conv3.W", "conv5.b"))
-print(f"gradients of 6 images at once and in three parts: largest relative difference {parts_difference:.0e}")
+parts_difference = max(np.linalg.norm(in_parts[n] - together[n]) / np.linalg.norm(together[n]) for n in ("conv1.W", "conv3.W", "conv5.b"))
+print(f"gradients of 6 images at once and in three parts: {parts_difference:.0e} of their size apart")
 
 # %% [markdown]
-# (On other processors, with other caches, the best size differs. With several threads there is a second reason:
+# (Usually a millionth. Where the sum into a ReLU rounds to the other side of zero, its gradient is passed or stopped, and
+# some entries differ by a thousandth. On other processors, with other caches, the best size differs. With several threads there is a second reason:
 # pieces are what the threads share out.)
 #
 # ## Exercises
 #
-# **1.** The receptive field: write a function that takes pairs $(z, s)$ of window and stride, first layer first, and
-# returns the side of the square that one unit of the last layer sees.
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** A *dilated* window (Yu and Koltun, 2016) has its $z$ units $e$ apart instead of side by side, so that more is
+# seen with as many weights. Write a function that takes triples $(z, s, e)$ of window, stride and dilation, first layer
+# first, and returns the side of the square that one unit of the last layer sees.
 
 # %% tags=["solution"]
-def receptive_field(pairs):
+def receptive_field(triples):
     ### BEGIN SOLUTION
     r, j = 1, 1
-    for z, s in pairs:
-        r, j = r + (z - 1) * j, j * s
+    for z, s, e in triples:
+        r, j = r + (z - 1) * e * j, j * s
     return r
     ### END SOLUTION
 
 # %% tags=["check"]
-alexnet_pairs, cifar = [(z, s) for z, s, _ in windows.values()], [(5, 1), (3, 2), (5, 1), (3, 2)]
-check([receptive_field(alexnet_pairs), receptive_field(cifar)], [195, 19],
-      [([281, 25], "the new layer's stride counts for the *next* layer: use the old j in r"),
-       ([27, 13], "a step in a deeper layer is j pixels of the image"),
-       ([34, 16], "that is the sum of the windows")])
+nets = [[(11, 4, 1), (3, 2, 1), (5, 1, 1), (3, 2, 1)], [(3, 1, 1), (3, 1, 2), (3, 1, 4)], [(5, 2, 3), (3, 2, 2), (2, 1, 5)], []]
+check(lambda: [receptive_field(triples) for triples in nets], [67, 15, 41, 1],
+      [([67, 7, 19, 1], "e counts: the units of a window are e apart"), ([147, 15, 69, 1], "the new layer's stride counts for the *next* layer: use the old j in r"),
+       ([19, 15, 22, 1], "a step in a deeper layer is j pixels of the image")])
 
 # %% [markdown]
-# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$,
-# $G = 4096$) bound by arithmetic? Use the exact intensity.
+# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$, $G = 4096$)
+# bound by arithmetic? Use the exact intensity.
 
 # %% tags=["solution"]
 images_needed = ...
@@ -580,7 +584,7 @@ images_needed = next(n for n in range(1, 1000) if n * 9216 * 4096 / (4 * (9216 *
 ### END SOLUTION
 
 # %% tags=["check"]
-check(images_needed, 17, [(16, "that is N/4 = 4; input and output take bytes as well"), (4, "I is about N/4, not N")], tolerance=1e-9)
+check(lambda: images_needed, 17, [(16, "that is N/4 = 4; input and output take bytes as well"), (4, "I is about N/4, not N")])
 
 # %% [markdown]
 # **3.** How many images can a batch have, if a card has `card` bytes, the net `parameters` numbers of 4 bytes (with
@@ -593,27 +597,70 @@ def largest_batch(card, parameters, kept_per_image):
     ### END SOLUTION
 
 # %% tags=["check"]
-card, parameters, per = 3 * 2**30, all_parameters // 12, all_maps
-check(largest_batch(card, parameters, per), (card - 12 * parameters) // per,
-      [((card - 4 * parameters) // per, "velocities and gradients take as much again, each"),
-       ((card - 3 * parameters) // per, "a number has 4 bytes"), ((card - 12 * parameters) / per, "a whole number of images"),
-       (card // per, "the parameters need room, too")], tolerance=1e-9)
+cards = [(3 * 2**30, 60_965_224, 9_000_000), (2**20, 1000, 70_000)]
+check(lambda: [largest_batch(*card) for card in cards], [(c - 12 * p) // k for c, p, k in cards],
+      [([(c - 4 * p) // k for c, p, k in cards], "velocities and gradients take as much again, each"),
+       ([(c - 3 * p) // k for c, p, k in cards], "a number has 4 bytes"), ([(c - 12 * p) / k for c, p, k in cards], "a whole number of images"),
+       ([c // k for c, p, k in cards], "the parameters need room, too")])
 
 # %% [markdown]
-# **4.** Suppose ReLU, LRN, pooling and dropout took no time at all (`without_work` is their share). By what factor
-# would a step be faster?
+# **4.** Some layers take the `share` of a step's time, and are made `times` as fast. By what factor does a step get
+# faster? (Amdahl's law, 1967. With `share` for ReLU, LRN, pooling and dropout, and `times` without limit, it says what
+# can be gained there at most.)
 
 # %% tags=["solution"]
-factor = ...
-### BEGIN SOLUTION
-factor = 1 / (1 - without_work)         # Amdahl's law
-### END SOLUTION
+def faster(share, times):
+    ### BEGIN SOLUTION
+    return 1 / (1 - share + share / times)
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(factor, 1 / (1 - without_work), [(1 - without_work, "that is the time that remains: the factor is its inverse"),
-                                       (1 / without_work, "the other share remains"), (1 + without_work, "the time left is 1 − share")])
+cases = [(0.25, 1e9), (0.5, 2), (0.9, 10), (0.2, 1)]
+check(lambda: [faster(*case) for case in cases], [1 / (1 - p + p / k) for p, k in cases],
+      [([1 - p + p / k for p, k in cases], "that is the time that remains: the factor is its inverse"),
+       ([1 / (1 - p) for p, k in cases], "that is for layers that take no time at all"), ([k for p, k in cases], "the rest of the step is as slow as before")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** The input becomes 448×448. Which layers get other weights, and how many inputs does fc6 have then?
+#
+# <details><summary>Answer</summary>
+#
+# Only fc6. The sides are (448 + 3 − 11)/4 + 1 = 111, then 55, 27 and 13, so fc6 has 13·13·256 = 43,264 inputs instead
+# of 9,216.
+#
+# </details>
+#
+# **2.** One image goes through fc6 on a machine whose memory gives 15 GB a second. How long does it take at least,
+# however fast the processor is?
+#
+# <details><summary>Answer</summary>
+#
+# fc6 has 37,748,736 weights of 4 bytes, 151 MB. Reading them takes 151 MB / 15 GB/s = 10 ms.
+#
+# </details>
+#
+# **3.** Does a unit of conv5 see the whole image?
+#
+# <details><summary>Answer</summary>
+#
+# No. It sees 163 of 224 pixels along each side, and a unit of pool5 sees 195. fc6 is the first layer that sees the
+# whole image.
+#
+# </details>
+#
+# ## Summary
+#
+# The net is a short formula, and a rule of one line gives all its shapes. A unit of pool5 sees 195 of 224 pixels, and
+# mostly the middle of them. In training the early maps and the weights of fc6 fill the memory. The convolutions take
+# most of the time, but layers without any multiply-adds take a good part of it. A fully connected layer waits for
+# memory unless many images share its weights, and a convolution does not.
+#
+# Next: [09, Data augmentation](09_data_augmentation.ipynb), what the net gets to see.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.
@@ -638,5 +685,5 @@ assert all(rate < 3 * min(peak, bandwidth * i) for i, rate in points.values() if
 assert points["fc6, N = 128"][1] > 2 * points["fc6, N = 1"][1]
 assert max(speeds.values()) > speeds[max(speeds)]
 assert per_batch[1][1] > 3 * per_batch[32][1] and per_batch[1][0] < 5 * per_batch[32][0]
-assert pieces[32][first_stage] > 0.6 * pieces[4][first_stage] and parts_difference < 1e-3
+assert parts_difference < 1e-2
 print("All of it holds.")

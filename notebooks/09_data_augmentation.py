@@ -480,59 +480,82 @@ for workers, (waited, busy) in loops.items():
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Caffe crops 227×227 out of 256×256. How many different views of an image are there, mirror images counted, if
-# *all* places are used?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** Crops of `side`×`side` are cut out of `image`×`image` pixels. How many different views are there, mirror images
+# counted, if *all* places are used? (Caffe crops 227 out of 256.)
 
 # %% tags=["solution"]
-number = ...
-### BEGIN SOLUTION
-number = 2 * (256 - 227 + 1) ** 2
-### END SOLUTION
-
-# %% tags=["check"]
-check(number, 1800, [(2 * 29**2, "that is the paper's way to count: fences and posts, there is one place more"), (900, "mirror images count as well"),
-                     (60, "rows and columns are chosen independently"), (2048, "that is 224")])
-
-# %% [markdown]
-# **2.** Cut a view from an image, subtract the mean image, mirror it if `mirror` is 1.
-
-# %% tags=["solution"]
-def view_of(image, mean, top, left, side, mirror):
+def number_of_views(image, side):
     ### BEGIN SOLUTION
-    view = (image - mean)[top:top + side, left:left + side]
-    return view[:, ::-1] if mirror else view
+    return 2 * (image - side + 1) ** 2
     ### END SOLUTION
 
 # %% tags=["check"]
-found = [view_of(photographs[0], mean, 5, 20, 200, mirror) for mirror in (0, 1)]
-right = (photographs[0] - mean)[5:205, 20:220]
-unmirrored = photographs[0][5:205, 20:220]
-wrong_mean = mean[5:205, 20:220]
-check(found, [right, right[:, ::-1]],
-      [([right, right], "the second is to be mirrored"), ([right, right[::-1]], "mirrored left to right: the columns are turned, not the rows"),
-       ([right, unmirrored[:, ::-1] - wrong_mean], "the mean is mirrored with the image"), ([unmirrored, unmirrored[:, ::-1]], "the mean is missing"),
-       ([right, (photographs[0] - mean)[:, ::-1][5:205, 20:220]], "mirrored first, the cut falls in another place: cut, then mirror")])
+cases = [(256, 227), (256, 224), (32, 24), (28, 28)]
+right = [2 * (H - s + 1) ** 2 for H, s in cases]
+check(lambda: [number_of_views(*case) for case in cases], right,
+      [([2 * (H - s) ** 2 for H, s in cases], "that is the paper's way to count: there is one place more"), ([n // 2 for n in right], "mirror images count as well"),
+       ([2 * (H - s + 1) for H, s in cases], "rows and columns are chosen independently")])
 
 # %% [markdown]
-# **3.** Which share of their pixels do two random crops have in common on average, if a crop of `side` pixels can
-# begin in `n` places each way?
+# **2.** Cutout with a block that may reach over the edge: return a copy of `view` (height, width, colours) in which the
+# block of `size`×`size` pixels that begins at (`top`, `left`) is 0. `top` and `left` may be negative.
 
 # %% tags=["solution"]
-def common_share(side, n):
+def cut_out(view, top, left, size):
     ### BEGIN SOLUTION
-    return (1 - (n**2 - 1) / (3 * n) / side) ** 2
+    view = view.copy()
+    view[max(0, top):max(0, top + size), max(0, left):max(0, left + size)] = 0
+    return view
     ### END SOLUTION
 
 # %% tags=["check"]
-cases = [(224, 32), (24, 4), (24, 1)]
-check([common_share(*case) for case in cases], [(1 - (n**2 - 1) / (3 * n) / s) ** 2 for s, n in cases],
-      [([1 - (n**2 - 1) / (3 * n) / s for s, n in cases], "that is rows alone; the columns must be in common, too"),
-       ([((s - n + 1) / s) ** 2 for s, n in cases], "that is the least share, not the mean")])
+cases, right = [((7, 9), 1, 2, 3), ((6, 5), -2, 3, 4), ((5, 6), 3, -1, 2), ((4, 4), -5, -1, 3)], []
+cases = [(rng.uniform(1, 2, (*shape, 3)), *rest) for shape, *rest in cases]
+for view, top, left, size in cases:
+    rows, columns = np.indices(view.shape[:2])
+    inside = (rows >= top) & (rows < top + size) & (columns >= left) & (columns < left + size)
+    right.append(np.where(inside[..., None], 0, view).ravel())
+kept = [view.copy() for view, *_ in cases]
+
+
+def blocks():
+    found = np.concatenate([np.ravel(cut_out(*case)) for case in cases])
+    if not all(np.array_equal(case[0], copy) for case, copy in zip(cases, kept)):
+        for case, copy in zip(cases, kept):
+            case[0][...] = copy
+        raise tools.NotYet("the view itself has changed: return a copy")
+    return found
+
+
+check(blocks, np.concatenate(right), [(np.concatenate([copy.ravel() for copy in kept]), "nothing is erased")])
+
+# %% [markdown]
+# **3.** Crops of `side` pixels begin in row 0 to `n` − 1, and in column 0 to `n` − 1, all equally often. Which share of
+# the crops contains the pixel in row `i` and column `j`?
+
+# %% tags=["solution"]
+def share_of_crops(i, j, n, side):
+    ### BEGIN SOLUTION
+    def along(i):
+        return (min(i, n - 1) - max(0, i - side + 1) + 1) / n     # starts from i − side + 1 to i, of 0 … n − 1
+    return along(i) * along(j)
+    ### END SOLUTION
+
+# %% tags=["check"]
+cases = [(128, 100, 32, 224), (0, 128, 32, 224), (3, 254, 32, 224), (5, 1, 4, 24), (26, 25, 4, 24)]
+starts = [np.arange(n) for _, _, n, _ in cases]
+right = [np.mean((s <= i) & (i < s + side)) * np.mean((s <= j) & (j < s + side)) for s, (i, j, n, side) in zip(starts, cases)]
+check(lambda: [share_of_crops(*case) for case in cases], right,
+      [([np.mean((s <= i) & (i < s + side)) for s, (i, j, n, side) in zip(starts, cases)], "that is the row alone: the column must be inside as well"),
+       ([1.0] * 5, "the middle is in every crop, the rim in few"),
+       ([min(i + 1, n) / n * min(j + 1, n) / n for i, j, n, side in cases], "the lower and right rim has few crops, too")])
 
 # %% [markdown]
 # **4.** For α = `alpha` (three numbers, already times 0.1), which colour is added to an image with pixels from 0 to
-# 255, by the *printed* formula applied to pixels from 0 to 1? λ (`values`) is given for pixels from 0 to 255; $p_i$
-# is column $i$ of `vectors`. Result in grey levels from 0 to 255.
+# 255, by the *printed* formula applied to pixels from 0 to 1? λ (`values`) is given for pixels from 0 to 255; $p_i$ is
+# column $i$ of `vectors`. Result in grey levels from 0 to 255.
 
 # %% tags=["solution"]
 def colour_shift(alpha, values, vectors):
@@ -541,29 +564,84 @@ def colour_shift(alpha, values, vectors):
     ### END SOLUTION
 
 # %% tags=["check"]
-alpha, lam, p = np.array([0.12, -0.05, 0.2]), EIGENVALUES, EIGENVECTORS
-check(colour_shift(alpha, lam, p), p @ (alpha * lam) / 255,
-      [(p @ (alpha * lam), "that is λ of pixels from 0 to 255: the image is gone"), (p @ (alpha * np.sqrt(lam)), "that is √λ, the 2012 code's"),
-       (p @ (alpha * lam) / 255**2, "that is the shift of pixels from 0 to 1; scale it back to 0 … 255"),
-       (p.T @ (alpha * lam) / 255, "p1, p2, p3 are the columns"), (p @ (alpha * lam / 255) * 255, "λ scales with the square of the pixels")])
+cases = [(np.array([0.12, -0.05, 0.2]), EIGENVALUES, EIGENVECTORS),
+         (np.array([-0.3, 0.1, 0.04]), np.array([900.0, 400.0, 25.0]), np.linalg.qr(rng.standard_normal((3, 3)))[0])]
+
+
+def shifts_by(formula):
+    return [formula(*case) for case in cases]
+
+
+check(lambda: shifts_by(colour_shift), shifts_by(lambda a, l, p: p @ (a * l) / 255),
+      [(shifts_by(lambda a, l, p: p @ (a * l)), "that is λ of pixels from 0 to 255: the image is gone"), (shifts_by(lambda a, l, p: p @ (a * np.sqrt(l))), "that is √λ, the 2012 code's"),
+       (shifts_by(lambda a, l, p: p @ (a * l) / 255**2), "that is the shift of pixels from 0 to 1; scale it back to 0 … 255"),
+       (shifts_by(lambda a, l, p: p.T @ (a * l) / 255), "p1, p2, p3 are the columns")])
 
 # %% [markdown]
-# **5.** `logits` are a net's outputs for the ten views of one image, `(10, classes)`. What does § 4.1 predict? Give
-# the probabilities of the classes.
+# **5.** `logits` are a net's outputs for the views of some images, `(views, images, classes)`. What does § 4.1 predict?
+# Give the probabilities, `(images, classes)`.
 
 # %% tags=["solution"]
-def predict_ten(logits):
+def predict_views(logits):
     ### BEGIN SOLUTION
-    return softmax(logits).mean(0)
+    return np.mean([softmax(one) for one in logits], axis=0)
     ### END SOLUTION
 
 # %% tags=["check"]
-outputs = 3 * rng.standard_normal((10, 6))
-check(predict_ten(outputs), softmax(outputs).mean(0),
-      [(softmax(outputs.mean(0)[None])[0], "the mean is taken after the softmax, of probabilities"), (softmax(outputs).sum(0), "the mean, not the sum"),
-       (softmax(outputs.T).mean(1), "softmax over the classes, not over the views"), (softmax(outputs), "one prediction for the image: average the ten")])
+outputs = [3 * rng.standard_normal(shape) for shape in ((10, 2, 6), (4, 3, 5))]
+
+
+def predicted_by(rule):
+    return np.concatenate([np.ravel(rule(one)) for one in outputs])
+
+
+check(lambda: predicted_by(predict_views), predicted_by(lambda z: sum(softmax(one) for one in z) / len(z)),
+      [(predicted_by(lambda z: softmax(z.mean(0))), "the mean is taken after the softmax, of probabilities"),
+       (predicted_by(lambda z: np.sum([softmax(one) for one in z], axis=0)), "the mean, not the sum")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** How many different crops of 224×224 does an image of 256×256 have, mirror images included, and why does the
+# paper say 2048?
+#
+# <details><summary>Answer</summary>
+#
+# There are 33 places each way, so 2 · 33² = 2,178. The paper counts 32 each way: 2 · 32² = 2,048.
+#
+# </details>
+#
+# **2.** For which images would mirroring be a wrong augmentation?
+#
+# <details><summary>Answer</summary>
+#
+# Where left and right carry the meaning: letters and digits (b and d), traffic signs with arrows, or a task that asks
+# which hand is shown. The class has to survive the change.
+#
+# </details>
+#
+# **3.** The colour shift is drawn once per image. What would an independent shift for each *pixel* be, and what would a
+# first-layer kernel make of it?
+#
+# <details><summary>Answer</summary>
+#
+# Noise. A kernel adds up 11 · 11 places: a common shift adds up 121-fold, independent ones only about √121 = 11-fold,
+# so for the net it is eleven times weaker. It would imitate a bad camera, not another light.
+#
+# </details>
+#
+# ## Summary
+#
+# Crops and mirror images give 2,048 views of an image, which share 91 % of their pixels with each other on average. The
+# colour noise moves all pixels of an image along the principal axes of RGB; as printed, with the eigenvalue, it depends
+# on the unit of the pixels, and with its root it does not. Every view follows from the seed, the epoch and the image's
+# number, so a run can stop and go on. In small experiments views lower overfitting, and they are what makes ten test
+# views useful. Made by other threads while the net computes, they cost no waiting, though they do cost processor time.
+#
+# Next: [10, Dropout](10_dropout.ipynb), the paper's other means against overfitting.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may

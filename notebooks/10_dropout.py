@@ -491,6 +491,8 @@ show(figure, "**Figure 10.5.** Left: nets that lose neurons at test time (mean o
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** Write inverted dropout, forward and backward, for a given mask.
 
 # %% tags=["solution"]
@@ -508,47 +510,61 @@ def inverted_dropout_backward(dy, mask, rate):
     ### END SOLUTION
 
 # %% tags=["check"]
-layer = Dropout(0.2, inverted=True)
-y, cache = layer.forward(h, key=(4,))
-kept, dy = cache > 0, np.linspace(-1, 1, h.size).reshape(h.shape)
-answers = [inverted_dropout(h, kept, 0.2, True), inverted_dropout(h, kept, 0.2, False), inverted_dropout_backward(dy, kept, 0.2)]
-dx = layer.backward(dy, cache)[0]
-check(answers, [y, h, dx], [([y, h, dy * kept], "the factor belongs to backward, too: it is the derivative of forward"),
-                            ([y, 0.8 * h, dx], "at test time the inverted form does nothing"),
-                            ([h * kept, h, dy * kept], "kept outputs have to be divided by 1 − rate"),
-                            ([h * kept / 0.2, h, dy * kept / 0.2], "divide by the share that is kept, 1 − rate")])
+cases = [(rng.standard_normal(shape), rng.random(shape) > rate, rate, rng.standard_normal(shape)) for shape, rate in (((5, 12), 0.2), ((3, 7), 0.6))]
+
+
+def with_both(forward, backward):
+    return np.concatenate([np.ravel(part) for x, mask, rate, dy in cases for part in
+                           (forward(x, mask, rate, True), forward(x, mask, rate, False), backward(dy, mask, rate))])
+
+
+def kept(x, mask, rate, train=True):
+    return x * mask / (1 - rate) if train else x
+
+
+check(lambda: with_both(inverted_dropout, inverted_dropout_backward), with_both(kept, kept),
+      [(with_both(kept, lambda dy, mask, rate: dy * mask), "the factor belongs to backward, too: it is the derivative of forward"),
+       (with_both(lambda x, mask, rate, train: kept(x, mask, rate) if train else (1 - rate) * x, kept), "at test time the inverted form does nothing"),
+       (with_both(lambda x, mask, rate, train: x * mask if train else x, lambda dy, mask, rate: dy * mask), "kept outputs have to be divided by 1 − rate"),
+       (with_both(*[lambda x, mask, rate, train=True: x * mask / rate if train else x] * 2), "divide by the share that is kept, 1 − rate")])
 
 # %% [markdown]
-# **2.** A layer has 4096 neurons, $r = 0.5$. What is the standard deviation of the *number* of neurons that are kept?
-# (The number is $\sum_i m_i$: use the variance above with all $w_i x_i = 1$.)
+# **2.** A layer has `neurons` neurons and dropout with some rate. What is the standard deviation of the *number* of
+# neurons that are kept? (The number is $\sum_i m_i$: use the variance above with all $w_i x_i = 1$.)
 
 # %% tags=["solution"]
-deviation = ...
-### BEGIN SOLUTION
-deviation = np.sqrt(0.25 * 4096)
-### END SOLUTION
+def deviation(neurons, rate):
+    ### BEGIN SOLUTION
+    return np.sqrt(rate * (1 - rate) * neurons)
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(deviation, 32, [(1024, "that is the variance"), (2048, "that is the mean"), (64, "a mask has the variance r (1 − r), not 1")])
+cases = [(4096, 0.5), (100, 0.2), (75, 0.75)]
+check(lambda: [deviation(*case) for case in cases], [np.sqrt(r * (1 - r) * n) for n, r in cases],
+      [([r * (1 - r) * n for n, r in cases], "that is the variance"), ([(1 - r) * n for n, r in cases], "that is the mean"),
+       ([np.sqrt(n) for n, r in cases], "a mask has the variance r (1 − r), not 1"), ([np.sqrt(n) / 2 for n, r in cases], "right for a rate of ½ alone")])
 
 # %% [markdown]
-# **3.** Dropout with rate 0.3 (the small net of this project) is changed from the paper's form to the inverted one.
-# By which factor do the weights behind it then learn faster, measured as above, with the same ε?
+# **3.** A net with dropout of some rate is changed from the paper's form to the inverted one. ε is 0.01 with the
+# paper's form. Which ε moves the weights behind the dropout as before, measured as in the text?
 
 # %% tags=["solution"]
-faster = ...
-### BEGIN SOLUTION
-faster = 1 / (1 - 0.3) ** 2
-### END SOLUTION
+def same_step(lr, rate):
+    ### BEGIN SOLUTION
+    return lr * (1 - rate) ** 2             # one factor for the gradient, one for the scale of the weights
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(faster, 1 / 0.49, [(1 / 0.7, "that is the gradient; the scale of the weights counts as well"), (1 / 0.09, "1 − r, not r"),
-                         (0.49, "the other way round"), (4, "that is r = 0.5")])
+cases = [(0.01, 0.3), (0.1, 0.5), (0.02, 0.9)]
+check(lambda: [same_step(*case) for case in cases], [e * (1 - r) ** 2 for e, r in cases],
+      [([e / (1 - r) ** 2 for e, r in cases], "the other way round: inverted, they move more"), ([e * (1 - r) for e, r in cases], "that is the gradient; the scale of the weights counts as well"),
+       ([e * r**2 for e, r in cases], "1 − r, not r")])
 
 # %% [markdown]
 # **4.** Let the rate be some $r$, so that masks are not equally likely: a mask with $k$ of $F$ neurons kept has the
-# probability $(1 - r)^k\, r^{F - k}$. Compute the geometric mean of `one_layer` over all masks of 10 neurons,
-# weighted by these probabilities, and normalised. (It should equal `one_layer((1 - r) * x)`, by the same derivation.)
+# probability $(1 - r)^k\, r^{F - k}$. Compute the geometric mean of `one_layer` over all masks of 10 neurons, weighted
+# by these probabilities, and normalised. (It should equal `one_layer` of features times $1 - r$, by the same
+# derivation.)
 
 # %% tags=["solution"]
 def weighted_geometric_mean(x, r):
@@ -560,14 +576,68 @@ def weighted_geometric_mean(x, r):
     ### END SOLUTION
 
 # %% tags=["check"]
-ratios = (1 - 0.2) ** all_masks.sum(1) * 0.2 ** (10 - all_masks.sum(1))
-p = one_layer(all_masks * points[0])
-g = np.exp(ratios @ np.log(p))
-check(weighted_geometric_mean(points[0], 0.2), one_layer(0.8 * points[:1])[0],
-      [(g, "normalise: the probabilities have to sum to 1"), (means(one_layer, points[0])[0], "that gives all masks the same weight"),
-       (ratios @ p, "that is the arithmetic mean"), (one_layer(0.2 * points[:1])[0], "a neuron is kept with probability 1 − r")])
+cases = [(rng.standard_normal(10), 0.2), (rng.standard_normal(10), 0.7)]
+
+
+def weights_of(r):
+    return (1 - r) ** all_masks.sum(1) * r ** (10 - all_masks.sum(1))
+
+
+def by(rule):
+    return np.concatenate([np.ravel(rule(x, r)) for x, r in cases])
+
+
+check(lambda: by(weighted_geometric_mean), by(lambda x, r: one_layer((1 - r) * x[None])),
+      [(by(lambda x, r: np.exp(weights_of(r) @ np.log(one_layer(all_masks * x)))), "normalise: the probabilities have to sum to 1"),
+       (by(lambda x, r: one_layer(0.5 * x[None])), "that gives all masks the same weight"),
+       (by(lambda x, r: weights_of(r) @ one_layer(all_masks * x)), "that is the arithmetic mean"),
+       (by(lambda x, r: one_layer(r * x[None])), "a neuron is kept with probability 1 − r")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** A layer is trained with dropout of rate 0.2 in the paper's form. What are its outputs multiplied by at test
+# time, and what in the inverted form?
+#
+# <details><summary>Answer</summary>
+#
+# By 0.8, the probability that a neuron was kept. In the inverted form by nothing: there the kept outputs were divided
+# by 0.8 in training.
+#
+# </details>
+#
+# **2.** Halving the outputs gives the normalised geometric mean of all masked nets *exactly* if the softmax follows
+# directly. Is it exact for the paper's net?
+#
+# <details><summary>Answer</summary>
+#
+# No. Dropout follows fc6 as well, and between it and the softmax there is fc7 with its ReLU. It is exact for the masks
+# of fc7 alone, with the output of fc6 given.
+#
+# </details>
+#
+# **3.** All images of a batch get the same mask instead of one each. What happens to the mean of the gradient, and what
+# to its noise?
+#
+# <details><summary>Answer</summary>
+#
+# The mean over masks is the same. The noise is larger: the gradient is an average over 128 images but over one mask
+# only, so what the mask contributes does not average out.
+#
+# </details>
+#
+# ## Summary
+#
+# Dropout sets each output to zero with probability one half in training, and at test time halves all of them. Halving
+# gives the next layer the mean of what it saw in training, and for a softmax that follows directly the exact geometric
+# mean of all masked nets. The inverted form is the same function, but the weights behind it learn as if ε were four
+# times as large. On a thousand images dropout narrows the gap between training and test loss and takes more than twice
+# as many epochs. A mask must be the same in forward and backward, so it follows from the seed, the step and the layer.
+#
+# Next: [11, Learning](11_learning.ipynb), the rule that changes the weights.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may

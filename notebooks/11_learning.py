@@ -569,23 +569,26 @@ print("epochs at 1e-2, 1e-3, 1e-4, 1e-5:", *lengths)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** The steepest axis of a valley has $\lambda = 50$. Below which ε do steps shrink, without momentum and with
-# 0.9?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** The steepest axis of a valley has the curvature `steepest`. Below which ε do steps shrink, with momentum $\mu$
+# (and without: $\mu = 0$)?
 
 # %% tags=["solution"]
-without_momentum, with_momentum = ..., ...
-### BEGIN SOLUTION
-without_momentum, with_momentum = 2 / 50, 2 * (1 + 0.9) / 50
-### END SOLUTION
+def limit(steepest, momentum):
+    ### BEGIN SOLUTION
+    return 2 * (1 + momentum) / steepest
+    ### END SOLUTION
 
 # %% tags=["check"]
-check([without_momentum, with_momentum], [0.04, 0.076],
-      [([0.04, 0.04], "momentum allows a larger ε: insert z = −1"), ([1 / 50, 1.9 / 50], "at ελ = 1 steps are best, not at the limit"),
-       ([0.04, 0.4], "the terminal speed is ten times as large, the limit is not"), ([0.04, 0.004], "the limit gets larger with momentum")])
+cases = [(50, 0.0), (50, 0.9), (3, 0.5)]
+check(lambda: [limit(*case) for case in cases], [2 * (1 + m) / l for l, m in cases],
+      [([2 / l for l, m in cases], "momentum allows a larger ε: insert z = −1"), ([(1 + m) / l for l, m in cases], "at ελ = 1 steps are best, not at the limit"),
+       ([2 / (1 - m) / l for l, m in cases], "the terminal speed grows like 1 / (1 − μ), the limit does not")])
 
 # %% [markdown]
-# **2.** PyTorch's rule keeps $u$, with $v = -\varepsilon u$. By which number must $u$ be multiplied at the moment
-# when ε goes from `old` to `new`, so that it goes on like the printed rule?
+# **2.** PyTorch's rule keeps $u$, with $v = -\varepsilon u$. By which number must $u$ be multiplied at the moment when
+# ε goes from `old` to `new`, so that it goes on like the printed rule?
 
 # %% tags=["solution"]
 def factor_of_u(old, new):
@@ -594,8 +597,9 @@ def factor_of_u(old, new):
     ### END SOLUTION
 
 # %% tags=["check"]
-check(factor_of_u(0.01, 0.001), 10, [(0.1, "v = −ε u has to stay the same: a smaller ε needs a larger u"), (1, "then v would jump with ε"),
-                                     (0.9, "the factor depends on ε, not on momentum")])
+cases = [(0.01, 0.001), (0.3, 0.06), (0.02, 0.05)]
+check(lambda: [factor_of_u(*case) for case in cases], [old / new for old, new in cases],
+      [([new / old for old, new in cases], "v = −ε u has to stay the same: a smaller ε needs a larger u"), ([1, 1, 1], "then v would jump with ε")])
 
 # %% [markdown]
 # **3.** Write the standard deviation of He's initial values for a weight of any kind: convolution $(R, S, C, K)$ or
@@ -608,26 +612,82 @@ def he_deviation(shape):
     ### END SOLUTION
 
 # %% tags=["check"]
-check([he_deviation((11, 11, 3, 96)), he_deviation((5, 5, 48, 256)), he_deviation((4096, 1000))],
-      np.sqrt([2 / 363, 2 / 1200, 2 / 4096]),
-      [([2 / 363, 2 / 1200, 2 / 4096], "that is the variance"), (np.sqrt([1 / 363, 1 / 1200, 1 / 4096]), "ReLU cuts half away: 2, not 1"),
-       (np.sqrt([2 / 34848, 2 / 307200, 2 / 4096000]), "only what one neuron sees counts: not K"),
+cases = [(11, 11, 3, 96), (5, 3, 48, 256), (4096, 1000)]
+inputs = [363, 720, 4096]
+check(lambda: [he_deviation(case) for case in cases], np.sqrt([2 / n for n in inputs]),
+      [([2 / n for n in inputs], "that is the variance"), (np.sqrt([1 / n for n in inputs]), "ReLU cuts half away: 2, not 1"),
+       (np.sqrt([2 / np.prod(case) for case in cases]), "only what one neuron sees counts: not K"),
        (np.sqrt([2 / 3, 2 / 48, 2 / 4096]), "a kernel sees R·S pixels of each map")])
 
 # %% [markdown]
-# **4.** With the printed rule and $d = 0.0005$, at which fraction of $w^*$ does a weight rest on an axis with
-# $\lambda = 0.002$?
+# **4.** Weight decay $d$ and the curvatures $\lambda_i$ of the axes are given, and the minima without decay are at
+# $w_i^*$. Where do the weights rest with the printed rule, and where with decoupled decay and momentum $\mu$? Return
+# both arrays.
 
 # %% tags=["solution"]
-fraction = ...
-### BEGIN SOLUTION
-fraction = 0.002 / (0.002 + 0.0005)
-### END SOLUTION
+def resting_places(curvatures, minima, d, momentum):
+    ### BEGIN SOLUTION
+    decoupled = (1 - momentum) * d
+    return minima * curvatures / (curvatures + d), minima * curvatures / (curvatures + decoupled)
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(fraction, 0.8, [(0.2, "that is how much it loses"), (0.002 / 0.00205, "that is decoupled decay"), (0.0005 / 0.002, "λ / (λ + d)")])
+cases = [(np.array([0.002, 1.0]), np.array([1.0, -2.0]), 0.0005, 0.9), (np.array([0.3, 0.01, 2.0]), np.array([0.5, 3.0, 1.0]), 0.02, 0.5)]
+
+
+def places_by(rule):
+    return np.concatenate([np.ravel(part) for case in cases for part in rule(*case)])
+
+
+check(lambda: places_by(resting_places), places_by(lambda l, w, d, m: (w * l / (l + d), w * l / (l + (1 - m) * d))),
+      [(places_by(lambda l, w, d, m: (w * d / (l + d), w * (1 - m) * d / (l + (1 - m) * d))), "that is how much they lose"),
+       (places_by(lambda l, w, d, m: (w * l / (l + d), w * l / (l + d))), "decoupled decay does less: see g + (1 − μ) d w = 0"),
+       (places_by(lambda l, w, d, m: (w * l / (l + d), w * l / (l + d / 10))), "right for a momentum of 0.9 alone"),
+       (places_by(lambda l, w, d, m: (l / (l + d), l / (l + (1 - m) * d))), "as fractions of the minima; where do the weights rest?")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** The batch grows from 128 to 512 images. How does the gradient of the mean loss change, in its expectation and
+# in its noise?
+#
+# <details><summary>Answer</summary>
+#
+# The expectation stays. The standard deviation halves: it falls with the square root of the number of images.
+#
+# </details>
+#
+# **2.** A weight gets no gradient from the loss. With ε = 0.01, decay 0.0005 and momentum 0.9, after how many steps is
+# half of it left?
+#
+# <details><summary>Answer</summary>
+#
+# In the long run each step takes 0.0005 · 0.01 / (1 − 0.9) = 5 · 10⁻⁵ of it. Half is left after ln 2 / (5 · 10⁻⁵),
+# about 13,900 steps: one and a half epochs of 9,375 steps.
+#
+# </details>
+#
+# **3.** What would biases of −1 do at the start, with weights of standard deviation 0.01?
+#
+# <details><summary>Answer</summary>
+#
+# With small weights nearly every ReLU would have a negative input for every image. Nothing would pass, and no gradient
+# would come back: the net would not start. The paper's 1 is the other extreme: nearly every ReLU is on.
+#
+# </details>
+#
+# ## Summary
+#
+# Momentum lets axes of very different curvature shrink at the same rate, and raises the limit of ε from 2 to 3.8 over
+# the largest curvature. Decay inside the velocity is an L2 penalty; decoupled, the same number does a tenth as much.
+# Initial values decide whether images still differ at the last layer: with σ = 0.01 and a bias of 1 they nearly do not.
+# Most failures show in the first fifty losses, and each has its own look. The schedule divides ε by ten when the
+# validation error stops improving, and most of the gain comes at the first division.
+#
+# Next: [12, Training](12_training.ipynb), the rule at work for thirty epochs.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may

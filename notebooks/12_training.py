@@ -334,54 +334,61 @@ show(figure, "**Figure 12.4.** What the net says and what comes true, over ten v
 # %% [markdown]
 # ## Exercises
 #
-# **1.** The long run had 9,000 training images, batches of 64 (an incomplete last batch is left out) and 30 epochs.
-# How many steps is that?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** How many steps does a run take, if an incomplete last batch is left out? (The long run: 9,000 images, batches
+# of 64, 30 epochs.)
 
 # %% tags=["solution"]
-steps = ...
-### BEGIN SOLUTION
-steps = 9000 // 64 * 30
-### END SOLUTION
+def steps_of(images, batch, epochs):
+    ### BEGIN SOLUTION
+    return images // batch * epochs
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(steps, 4200, [(9000 / 64 * 30, "140 whole batches an epoch: what is left over is left out"),
-                    (-(-9000 // 64) * 30, "the incomplete batch is left out, not counted"), (140, "that is one epoch")], tolerance=1e-9)
+cases = [(9000, 64, 30), (1_200_000, 128, 90), (99, 100, 7)]
+check(lambda: [steps_of(*case) for case in cases], [n // b * e for n, b, e in cases],
+      [([n * e // b for n, b, e in cases], "each epoch leaves its own rest out: divide first"),
+       ([-(-n // b) * e for n, b, e in cases], "the incomplete batch is left out, not counted"), ([n // b for n, b, e in cases], "that is one epoch")])
 
 # %% [markdown]
-# **2.** How many test images would one need to tell an error of 11.9 % from one of 12.9 % with some confidence, say
-# with a standard error of 0.25 points for each? Solve $\sqrt{e(1 - e)/N} = 0.0025$ for $e = 0.119$.
+# **2.** How many test images does one need for a standard error of at most `wanted`, if the error rate is `e`? Solve
+# $\sqrt{e(1 - e)/N} = $ `wanted`, and give a whole number. (Both are shares: 0.25 points are 0.0025.)
 
 # %% tags=["solution"]
-images_needed = ...
-### BEGIN SOLUTION
-images_needed = 0.119 * (1 - 0.119) / 0.0025**2
-### END SOLUTION
+def images_needed(e, wanted):
+    ### BEGIN SOLUTION
+    return int(np.ceil(e * (1 - e) / wanted**2))
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(images_needed, 16774.24, [(0.119 * 0.881 / 0.25**2, "0.25 points are 0.0025"), (0.119 * 0.881 / 0.0025, "square the standard error")],
-      tolerance=1e-3)
+cases = [(0.119, 0.0025), (0.375, 0.01), (0.022, 0.004)]
+right = [int(np.ceil(e * (1 - e) / s**2)) for e, s in cases]
+check(lambda: [images_needed(*case) for case in cases], right,
+      [([n - 1 for n in right], "with so many the standard error is still a little too large: round up"), ([e * (1 - e) / s**2 for e, s in cases], "a whole number of images"),
+       ([int(np.ceil(e * (1 - e) / s)) for e, s in cases], "square the standard error")])
 
 # %% [markdown]
-# **3.** From `confusion` (rows: class, columns: taken for): of the images that the net *calls* a shirt, which share
-# *is* one (the precision)? And of the shirts, which share is called so (the recall)?
+# **3.** From a confusion matrix (rows: class, columns: taken for) like `confusion`: of the images that the net *calls*
+# class `c`, which share *is* one (the precision)? And of those of class `c`, which share is called so (the recall)? How
+# good are they for shirts?
 
 # %% tags=["solution"]
-shirt = classes.index("Shirt")
-precision, recall = ..., ...
-### BEGIN SOLUTION
-precision = confusion[shirt, shirt] / confusion[:, shirt].sum()
-recall = confusion[shirt, shirt] / confusion[shirt].sum()
-### END SOLUTION
+def precision_and_recall(confusion, c):
+    ### BEGIN SOLUTION
+    return confusion[c, c] / confusion[:, c].sum(), confusion[c, c] / confusion[c].sum()
+    ### END SOLUTION
 
 # %% tags=["check"]
-is_shirt, called = truth == classes.index("Shirt"), guess == classes.index("Shirt")
-expected = [np.mean(is_shirt[called]), np.mean(called[is_shirt])]
-check([precision, recall], expected, [(expected[::-1], "the other way round: precision is among those that are called shirts")])
+cases = [(confusion, classes.index("Shirt")), (np.array([[5, 2, 0], [1, 3, 4], [2, 2, 9]]), 1)]
+right = [[m[c, c] / m[:, c].sum(), m[c, c] / m[c].sum()] for m, c in cases]
+check(lambda: [precision_and_recall(*case) for case in cases], right,
+      [([pair[::-1] for pair in right], "the other way round: precision is among those that are called so")])
 
 # %% [markdown]
-# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error
-# stopped improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them. With
-# `patience` errors or fewer it is too early: say no (False).
+# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error stopped
+# improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them. With `patience`
+# errors or fewer it is too early: say no (False).
 
 # %% tags=["solution"]
 def stopped(errors, patience=3):
@@ -400,6 +407,47 @@ check(lambda: [stopped(errors) for errors in courses] + [stopped(errors, patienc
        ([0, 1, 0, 1, 0, 1, 0, 0, 1, 0], "patience is an argument, and not always three")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** A run is resumed with its weights but with all velocities at 0. What is lost?
+#
+# <details><summary>Answer</summary>
+#
+# Equality to the bit, and little else. The velocities build up again within some tens of steps (0.9²⁰ is 0.12), during
+# which the steps are shorter.
+#
+# </details>
+#
+# **2.** Two nets have 12.0 and 11.2 % error on the same 1,000 validation images. Is the second better?
+#
+# <details><summary>Answer</summary>
+#
+# One cannot say. The standard error of each number is 1.0 point. As the images are the same, one should count those on
+# which only one of the two nets is right; without these counts a difference of 0.8 points decides nothing.
+#
+# </details>
+#
+# **3.** Why must the epoch with the best weights not be chosen on the test images?
+#
+# <details><summary>Answer</summary>
+#
+# The smallest of thirty noisy numbers is too small on average: it contains luck. Chosen on the test images, that luck
+# would be reported as accuracy. Chosen on validation images, it stays out of the test.
+#
+# </details>
+#
+# ## Summary
+#
+# A run that cannot learn fifty images by heart has a bug, and that costs seconds to find out. The logged training error
+# is not comparable with the validation error: it has dropout, random views and a younger net in it. Because every draw
+# follows from what it is for, a killed run goes on to the same bits. Dividing ε lets the weights settle, so the error
+# falls within an epoch or two. On 1,000 images an error has a standard error of one point, and smaller differences need
+# paired counts.
+#
+# Next: [13, Results](13_results.ipynb), how the paper counts errors, and what the net has learned.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may

@@ -13,6 +13,8 @@
 # You need chapter [12](12_training.ipynb). About one hour with the exercises. All chapters: [README](README.md).
 
 # %%
+from math import comb
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -302,71 +304,126 @@ for name, values in (("other seeds", again - whole), ("tanh", tanh - whole)):
 #
 # ## Exercises
 #
-# **1.** The standard error of the mean of paired differences, from two arrays of errors.
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** The *sign test* asks for no scatter at all. If a part did nothing, each change would be positive or negative
+# like a coin. Given the changes of some seeds (none is 0), how probable are signs at least as one-sided as these, in
+# either direction?
 
 # %% tags=["solution"]
-def standard_error(without, whole):
+def sign_test(changes):
     ### BEGIN SOLUTION
-    d = without - whole
-    return d.std(ddof=1) / np.sqrt(len(d))
+    n, k = len(changes), min(np.sum(changes > 0), np.sum(changes < 0))
+    return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
     ### END SOLUTION
 
 # %% tags=["check"]
-a, b = errors(rows, "lrn"), errors(rows, "whole")
-pairs = [(a, b), (a[:3] + 0.01 * np.arange(3), b[:3]), (np.arange(8.0) ** 2, np.arange(8.0))]          # five, three and eight runs
-check(lambda: [standard_error(*pair) for pair in pairs], [mean_and_error(a - b)[1] for a, b in pairs],
-      [([(a - b).std(ddof=1) for a, b in pairs], "that is the scatter of one seed: the mean of n scatters √n times less"),
-       ([(a - b).std() / np.sqrt(len(a)) for a, b in pairs], "divide by n − 1 in the variance (ddof=1)"),
-       ([np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)) for a, b in pairs], "that is for unpaired runs: take the differences seed by seed")])
+cases = [change(rows, "relu"), change(rows, "lrn"), np.array([1.0, 2.0, -0.5, 3.0, 1.0, 0.2, 0.1, 4.0]), np.array([-1.0, 1.0]), np.array([-3.0, -2.0, -1.0])]
+counts_ = [(len(d), int(min((d > 0).sum(), (d < 0).sum()))) for d in cases]
+right = [min(1.0, sum(comb(n, i) for i in range(k + 1)) / 2 ** (n - 1)) for n, k in counts_]
+check(lambda: [sign_test(d) for d in cases], right,
+      [([p / 2 for p in right], "in either direction: twice as probable"), ([2 * comb(n, k) / 2**n for n, k in counts_], "at least as one-sided: sum over all that are"),
+       ([2 / 2**n for n, k in counts_], "that is for equal signs alone"),
+       ([2 * sum(comb(n, i) for i in range(k + 1)) / 2**n for n, k in counts_], "a probability is at most 1: with as many signs either way, both tails hold the middle")])
 
 # %% [markdown]
-# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard
-# error is $\sqrt{s_a^2/n + s_b^2/n}$. How many times as large is it, for `augmentation` against `whole`? (Over 1:
-# pairing has helped.)
+# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard error
+# is $\sqrt{s_a^2/n + s_b^2/n}$. How many times as large is it as the paired one, for two arrays of errors? (Over 1:
+# pairing has helped. Try `augmentation` against `whole`.)
 
 # %% tags=["solution"]
-times = ...
-### BEGIN SOLUTION
-a, b = errors(rows, "augmentation"), errors(rows, "whole")
-times = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5) / mean_and_error(a - b)[1]
-### END SOLUTION
+def unpaired_by_paired(without, whole):
+    ### BEGIN SOLUTION
+    unpaired = np.sqrt((without.var(ddof=1) + whole.var(ddof=1)) / len(whole))
+    return unpaired / mean_and_error(without - whole)[1]
+    ### END SOLUTION
 
 # %% tags=["check"]
-a, b = errors(rows, "augmentation"), errors(rows, "whole")
-unpaired = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5)
-check(times, unpaired / mean_and_error(a - b)[1], [(mean_and_error(a - b)[1] / unpaired, "the other way round")], tolerance=1e-4)
+pairs = [(errors(rows, "augmentation"), errors(rows, "whole")), (errors(rows, "lrn")[:3], errors(rows, "whole")[:3]), (np.arange(8.0) ** 2, np.arange(8.0))]
+right = [np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / (a - b).var(ddof=1)) for a, b in pairs]
+check(lambda: [unpaired_by_paired(*pair) for pair in pairs], right,
+      [([1 / times for times in right], "the other way round"), ([(a.std(ddof=1) + b.std(ddof=1)) / (a - b).std(ddof=1) for a, b in pairs], "variances add, not standard deviations")])
 
 # %% [markdown]
-# **3.** A referee asks for 1 point with a standard error of a quarter of it. How many seeds, if a change scatters by
-# 1.2 points from seed to seed? (A whole number of seeds, so that the standard error is no larger.)
+# **3.** A referee asks for an effect of `points` with a standard error of `part` of it. How many seeds are needed, if a
+# change scatters by `scatter` points from seed to seed? (A whole number of seeds, so that the standard error is no
+# larger. Try 1 point, a quarter, 1.2 points.)
 
 # %% tags=["solution"]
-seeds_needed = ...
-### BEGIN SOLUTION
-seeds_needed = int(np.ceil((1.2 / (1 / 4)) ** 2))       # s / √n = δ / 4 at n = 23.04: the next whole number
-### END SOLUTION
+def seeds_needed(points, part, scatter):
+    ### BEGIN SOLUTION
+    return int(np.ceil((scatter / (part * points)) ** 2))
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(seeds_needed, 24, [(5, "square it"), (4.8, "square it"), (13, "a quarter, not a third"), (23, "1.2/√23 is still more than a quarter"), (23.04, "a whole number, rounded up")])
+cases = [(1.0, 1 / 4, 1.2), (0.4, 1 / 3, 0.9), (2.0, 0.1, 1.5)]
+exact = [(s / (p * d)) ** 2 for d, p, s in cases]
+check(lambda: [seeds_needed(*case) for case in cases], [int(np.ceil(n)) for n in exact],
+      [(exact, "a whole number, rounded up"), ([int(n) for n in exact], "with so few the standard error is still too large: round up"),
+       ([int(np.ceil(n**0.5)) for n in exact], "square it"), ([int(np.ceil((s / d) ** 2)) for d, p, s in cases], "part of the effect, not all of it")])
 
 # %% [markdown]
-# **4.** Take the two sets of runs together as if they were eight independent pairs (they are not quite: seeds 0 to 2
-# occur in both, with the same initial values). What are the mean and its standard error for `lrn`?
+# **4.** Take two sets of runs together as if all pairs were independent, as for `lrn` here: three pairs before and five
+# now. (They are not quite: seeds 0 to 2 occur in both, with the same initial values.) Return the mean of all and its
+# standard error, for any two arrays of changes.
 
 # %% tags=["solution"]
-mean_lrn, error_lrn = ..., ...
-### BEGIN SOLUTION
-together = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
-mean_lrn, error_lrn = mean_and_error(together)
-### END SOLUTION
+def taken_together(then, now):
+    ### BEGIN SOLUTION
+    return mean_and_error(np.concatenate([then, now]))
+    ### END SOLUTION
 
 # %% tags=["check"]
-both = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
-check([mean_lrn, error_lrn], mean_and_error(both),
-      [([(change(before, "lrn").mean() + change(rows, "lrn").mean()) / 2, mean_and_error(both)[1]], "three and five runs: not the mean of the two means"),
-       ([both.mean(), both.std(ddof=1)], "and the standard error: divide by √8")])
+cases = [(change(before, "lrn"), change(rows, "lrn")), (np.array([1.0, 4.0]), np.array([2.0, -1.0, 0.5, 3.0]))]
+joined = [np.concatenate(case) for case in cases]
+right = [[d.mean(), (d.var(ddof=1) / len(d)) ** 0.5] for d in joined]
+check(lambda: [taken_together(*case) for case in cases], right,
+      [([[(a.mean() + b.mean()) / 2, error] for (a, b), (_, error) in zip(cases, right)], "not the mean of the two means: the sets differ in size"),
+       ([[d.mean(), d.std(ddof=1)] for d in joined], "and the standard error: divide by √n"), ([[d.mean(), d.std() / len(d) ** 0.5] for d in joined], "n − 1 in the variance")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** Eleven parts without any effect are each tested by a rule that errs in 5 % of the cases, independently. How
+# probable is it that at least one seems to have an effect?
+#
+# <details><summary>Answer</summary>
+#
+# 1 − 0.95¹¹ = 43 %.
+#
+# </details>
+#
+# **2.** What does it help to give both nets of a comparison the same seed?
+#
+# <details><summary>Answer</summary>
+#
+# Whatever the seed decides for both alike (the order of the images, the crops, the held-out images, the common initial
+# values) is in both errors, and cancels in their difference. What remains is the effect and the rest of the scatter.
+#
+# </details>
+#
+# **3.** Net A beats net B at the same learning rate, by ten standard errors. What may still be wrong with "A is
+# better"?
+#
+# <details><summary>Answer</summary>
+#
+# The rate may suit A only. A fair comparison gives each net its own best rate, with the best inside the range that was
+# tried, and then the difference may shrink or change its sign.
+#
+# </details>
+#
+# ## Summary
+#
+# An ablation is worth its error bar: five seeds give a rough one, and among eleven parts without effect one looks like
+# something more often than not. Beyond that threshold only two of the eleven stand out here, crops and mirrors, and
+# tanh instead of ReLU. The first of them changes its sign if one view is tested instead of ten: a small error bar does
+# not say what was measured. Neither does it say that the learning rate suited both nets, and most of the lead of tanh
+# may be due to that. None of this is the paper's experiment: its net was trained for 850,000 steps on photographs.
+#
+# Next: [15, Disputed details](15_disputed_details.ipynb), where four programs of one name differ.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.

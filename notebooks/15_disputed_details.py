@@ -560,24 +560,28 @@ for detail, how in switch.items():
 # %% [markdown]
 # ## Exercises
 #
-# **1.** PyTorch's `LocalResponseNorm(size=5, alpha, beta, k)` divides its `alpha` by 5. Which `alpha` does what the
-# paper's formula says?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** PyTorch's `LocalResponseNorm(size, alpha, beta, k)` divides its `alpha` by `size`. Which `alpha` does what a
+# formula with the paper's kind of α does?
 
 # %% tags=["solution"]
-alpha = ...
-### BEGIN SOLUTION
-alpha = 5 * 1e-4
-### END SOLUTION
+def pytorch_alpha(alpha, size):
+    ### BEGIN SOLUTION
+    return alpha * size
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(alpha, 5e-4, [(1e-4, "that would be applied as 2e-5"), (2e-5, "the other way round: it divides, so give it more")])
+cases = [(1e-4, 5), (0.02, 3)]
+check(lambda: [pytorch_alpha(*case) for case in cases], [5e-4, 0.06],
+      [([1e-4, 0.02], "that would be divided by the size"), ([2e-5, 0.02 / 3], "the other way round: it divides, so give it more")])
 
 # %% [markdown]
 # **2.** Write PyTorch's momentum: given the gradients `g` and learning rates `lr`, one of each per step, return the
 # weight after the last step. Start from $w = v = 0$.
 
 # %% tags=["solution"]
-def momentum_outside(g, lr, momentum=0.9):
+def momentum_outside(g, lr, momentum):
     ### BEGIN SOLUTION
     w = v = 0.0
     for gradient, rate in zip(g, lr):
@@ -587,19 +591,27 @@ def momentum_outside(g, lr, momentum=0.9):
     ### END SOLUTION
 
 # %% tags=["check"]
-gradients, rates = rng.standard_normal(30), np.where(np.arange(30) < 20, 0.01, 0.001)
-v_in, w_in, v_out, w_out = 0.0, 0.0, 0.0, 0.0
-for g, lr in zip(gradients, rates):
-    v_in = 0.9 * v_in - lr * g
-    w_in += v_in
-    v_out = 0.9 * v_out + g
-    w_out -= lr * v_out
-check(momentum_outside(gradients, rates), w_out,
-      [(w_in, "that is the paper's rule: ε is inside the velocity"), (-w_out, "the weight moves against the gradient")])
+cases = [(rng.standard_normal(30), np.where(np.arange(30) < 20, 0.01, 0.001), 0.9), (rng.standard_normal(12), np.linspace(0.1, 0.5, 12), 0.4)]
+
+
+def by_hand(inside, fixed=None):
+    found = []
+    for g, lr, momentum in cases:
+        w, v, momentum = 0.0, 0.0, fixed or momentum
+        for gradient, rate in zip(g, lr):
+            v = momentum * v - (rate if inside else 1) * gradient
+            w += v if inside else rate * v
+        found.append(w)
+    return np.array(found)
+
+
+check(lambda: [momentum_outside(*case) for case in cases], by_hand(False),
+      [(by_hand(True), "that is the paper's rule: ε is inside the velocity"), (-by_hand(False), "the weight moves against the gradient"),
+       (by_hand(False, 0.9), "the momentum is an argument, and not always 0.9")])
 
 # %% [markdown]
-# **3.** Which of these functions may change places with max pooling? $\max(0, x)$, $\tanh x$, $x^2$, $-x$,
-# $\min(x, 6)$. Give five times 1 (may) or 0.
+# **3.** Which of these functions may change places with max pooling? $\max(0, x)$, $\tanh x$, $x^2$, $-x$, $\min(x,
+# 6)$. Give five times 1 (may) or 0.
 
 # %% tags=["solution"]
 may = [..., ..., ..., ..., ...]
@@ -608,25 +620,69 @@ may = [1, 1, 0, 0, 1]                   # those that never decrease
 ### END SOLUTION
 
 # %% tags=["check"]
-check(may, [1, 1, 0, 0, 1], [([1, 1, 1, 0, 1], "the largest square may be that of the smallest number"),
-                             ([1, 1, 0, 0, 0], "min(x, 6) never decreases"), ([1, 0, 0, 0, 1], "tanh never decreases"),
-                             ([1, 0, 0, 0, 0], "what matters is that a function never decreases, not that it is ReLU")])
+check(lambda: may, [1, 1, 0, 0, 1], [([1, 1, 1, 0, 1], "the largest square may be that of the smallest number"),
+                                     ([1, 1, 0, 0, 0], "min(x, 6) never decreases"), ([1, 0, 0, 0, 1], "tanh never decreases"),
+                                     ([1, 0, 0, 0, 0], "what matters is that a function never decreases, not that it is ReLU")])
 
 # %% [markdown]
-# **4.** You have weights that were trained with inverted dropout (rate 0.5 after fc6 and fc7), and a program with the
-# paper's. By what must fc6.W, fc7.W and fc8.W be multiplied?
+# **4.** You have weights that were trained with inverted dropout of some rate after fc6 and fc7, and a program with the
+# paper's form. By what must fc6.W, fc7.W and fc8.W be multiplied?
 
 # %% tags=["solution"]
-factors = ..., ..., ...
-### BEGIN SOLUTION
-factors = 1, 2, 2                       # the paper's program halves what comes into fc7 and fc8
-### END SOLUTION
+def factors(rate):
+    ### BEGIN SOLUTION
+    return 1, 1 / (1 - rate), 1 / (1 - rate)        # the paper's program multiplies what comes into fc7 and fc8 by 1 − rate
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(factors, [1, 2, 2], [([1, 0.5, 0.5], "the other way round"), ([2, 2, 1], "the weights behind a dropout, not before it"),
-                           ([1, 2, 4], "each layer undoes the halving of its own input only")])
+rates = 0.5, 0.2
+check(lambda: [factors(r) for r in rates], [[1, 1 / (1 - r), 1 / (1 - r)] for r in rates],
+      [([[1, 1 - r, 1 - r] for r in rates], "the other way round"), ([[1 / (1 - r), 1 / (1 - r), 1] for r in rates], "the weights behind a dropout, not before it"),
+       ([[1, 1 / (1 - r), 1 / (1 - r) ** 2] for r in rates], "each layer undoes the factor of its own input only"), ([[1, 2, 2] for r in rates], "right for a rate of ½ alone")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** A net was trained with the paper's formula and $\alpha = 10^{-4}$. Caffe divides its `alpha` by the window
+# size, 5. What must `alpha` be there, and what does the net compute if it is left at 10⁻⁴?
+#
+# <details><summary>Answer</summary>
+#
+# 5 · 10⁻⁴. Left as it is, the sum counts only a fifth as much: all divisors are nearer to k^β, and strong responses are
+# damped less.
+#
+# </details>
+#
+# **2.** All pixels are multiplied by 255. By what does the printed colour shift grow, and by what the image?
+#
+# <details><summary>Answer</summary>
+#
+# The eigenvalues grow by 255² = 65,025, and so does the shift; the image grows by 255. So the formula means something
+# else in every unit.
+#
+# </details>
+#
+# **3.** ReLU and max pooling may change places. Which order is cheaper?
+#
+# <details><summary>Answer</summary>
+#
+# Pooling first. A pooling with stride 2 leaves about a quarter of the numbers, so the ReLU has a quarter of the work.
+# The 2012 code has this order in its first stage.
+#
+# </details>
+#
+# ## Summary
+#
+# The paper's text, the authors' program, Caffe's net and torchvision's net differ in twenty details, and no two agree.
+# Some differences are none: ReLU and pooling may change places, and the two forms of dropout compute the same. Some
+# only shift a constant, such as $k$ and α of the normalisation. Some decide whether the net starts to learn at all:
+# initial values, the scale of the pixels, biases and ε must fit each other. The published accuracies lie within two
+# points all the same.
+#
+# Next: [16, Bug hunt](16_bug_hunt.ipynb), ten wrong layers and the tests that find them.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.
