@@ -2,12 +2,12 @@
 # # 06 Overlapping pooling
 #
 # **What the paper says.** A pooling layer sums up neighbouring responses of the same map; here, by the largest in each
-# window of $z \times z$ pixels, windows $s$ pixels apart. Until then one took $s = z$: windows that tile the map. The paper takes
+# window of $z \times z$ pixels, windows $s$ pixels apart. Usually $s = z$, so that windows tile the map. The paper takes
 # $z = 3$, $s = 2$: windows that overlap by a row (§ 3.4). It reports errors lower by 0.4 and 0.3 points than with
 # $z = s = 2$, which gives maps of the same size, and that the net overfits a little less.
 #
 # **The question.** What does the overlap change, forward and backward? Where does the gradient of a maximum go, and
-# where does it go when two pixels are equally large, as happens behind a ReLU all the time?
+# where does it go when two pixels are equally large, as is common behind a ReLU?
 #
 # You need chapter [02](02_a_layer_and_its_gradient.ipynb). About one hour with the exercises.
 # All chapters: [README](README.md).
@@ -40,7 +40,7 @@ for axes, maps, name in zip(panels[1:], (response, pooled[2, 2], pooled[3, 2]), 
     axes.set_title(name)
 for axes in panels:
     axes.axis("off")
-show(figure, f"**Figure 6.1.** A map of responses to edges, and what the two ways of pooling make of it (black: 0, white: the "
+show(figure, f"**Figure 6.1.** A map of responses to edges, and the map after either pooling (black: 0, white: the "
              f"largest response). Both keep a quarter of the numbers (of 110 rows one gives 55, the other 54). Larger windows find a large response more often, so lines get "
              f"thicker and the map brighter. {credit}")
 
@@ -92,8 +92,8 @@ show_source(MaxPool2d.forward)
 # ## Who sees whom
 #
 # In how many windows does a pixel lie? Along one side with $z = s = 2$, in one. With $z = 3$ and $s = 2$, pixels with an even number
-# lie in two windows (except at the ends), odd ones in one. In two dimensions multiply: 1, 2 or 4. **Expect** a
-# chessboard of sorts; and that $z = s = 2$ leaves out the last row and column of 55, while $z = 3$ just fits.
+# lie in two windows (except at the ends), odd ones in one. In two dimensions multiply: 1, 2 or 4. **Expect** that
+# pattern, and that $z = s = 2$ leaves out the last row and column of 55, while $z = 3$ just fits.
 
 # %%
 def windows_per_pixel(side, z, s):
@@ -206,9 +206,9 @@ for z in (2, 3):
 
 # %% [markdown]
 # At a tie there is no derivative, and a program must choose. This project, like Caffe and PyTorch, gives the gradient to the
-# first, row by row. The authors' 2012 code gave it to *every* winner, in full. Does it matter? Not where all are 0 behind a
-# ReLU: it stops the gradient there anyway. It matters where the input is an image with saturated pixels, or numbers
-# are coarse. And a check by finite differences fails at a tie, whatever the program does: $x + h$ wins and $x - h$ loses, so
+# first, row by row. The authors' 2012 code gave it to *every* winner, in full. Where all are 0 behind a ReLU this makes
+# no difference, as the ReLU stops the gradient there anyway. It does where the input is an image with saturated pixels,
+# or where numbers are coarse. And a check by finite differences fails at a tie, whatever the program does: $x + h$ wins and $x - h$ loses, so
 # the difference says ½.
 
 # %%
@@ -239,8 +239,8 @@ for z in (2, 3):
     print(f"z = {z}: a move by one pixel changes the pooled map by {moves[z]:.0%}; {losers[z]:.0%} of the pixels win nothing")
 
 # %% [markdown]
-# That is one picture and one kernel, and no proof that errors fall. The paper's own gain of 0.4 points is small, and a small net
-# need not show it; chapter [14](14_what_matters.ipynb) is for that. The price is time: nine places instead of four.
+# This is one picture and one kernel, and does not show that errors fall. The paper's gain of 0.4 points is small, and a
+# small net does not show it (chapter [14](14_what_matters.ipynb)). The overlap costs time: nine places instead of four.
 #
 # ## Exercises
 #

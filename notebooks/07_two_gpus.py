@@ -7,8 +7,8 @@
 # those on their own card (§ 3.5). Against a net with half the kernels on one card, this lowered the errors by 1.7 and
 # 1.2 points (top-1 and top-5).
 #
-# **The question.** Are two towers another kind of net, or a familiar one in disguise? What has to cross from card to
-# card, in which direction, and how many bytes is it? And what fills the 3 GB?
+# **The question.** Are two towers another kind of net, or a grouped one computed in two places? What has to cross from
+# card to card, in which direction, and how many bytes is it? And what fills the 3 GB?
 #
 # You need chapter [03](03_convolution.ipynb), for groups; chapter [00](00_overview.ipynb) has the net's numbers.
 # About an hour and a half with the exercises. All chapters: [README](README.md).
@@ -30,7 +30,7 @@ rng = np.random.default_rng(7)
 #
 # Figure 2 of the paper shows the net as two rows of boxes with lines between them. We draw it from the code. The
 # boxes are the shapes of the layers of each tower; the lines are *measured*: in the net made as one piece, we send a
-# gradient into the maps of one tower only, and look whose inputs get some of it. `sees[name][t, s]` says whether half
+# gradient into the maps of one tower only, and see whose inputs receive some of it. `sees[name][t, s]` says whether half
 # $t$ of a layer's outputs depends on half $s$ of its inputs.
 
 # %%
@@ -121,10 +121,10 @@ outputs_difference = np.abs(net.predict(images) - whole.predict(images)).max()
 print(f"largest difference of probabilities {outputs_difference:.0e}, of probabilities up to {net.predict(images).max():.4f}")
 
 # %% [markdown]
-# Equal outputs at one point could be luck; equal gradients of all parameters hardly. We take the small net with
-# 64-bit numbers, so that rounding cannot hide anything, random biases, and dropout on. **Expect** relative
-# differences near $10^{-15}$, and, to see that the test can fail, a large one if the second tower does not listen to
-# the first in conv3.
+# Equal outputs at one point could be coincidence. Equal gradients of all parameters are much stronger evidence. We take
+# the small net with 64-bit numbers, so that rounding cannot hide anything, random biases, and dropout on. **Expect** relative
+# differences near $10^{-15}$, and, to see that the test can fail, a large one if the second tower ignores the
+# maps of the first in conv3.
 
 # %%
 def in_double(network, weights=None):
@@ -158,14 +158,14 @@ deaf_apart = apart(two.join(two.loss_and_gradients(x, labels, step=3)[1]), gradi
 print(f"apart {deaf_apart:.1g}")
 
 # %% [markdown]
-# So "two GPUs" is no other kind of net: it is a way to compute a grouped one. What *is* peculiar is the grouping
-# itself: conv2, conv4 and conv5 see half of the maps, on however many cards the net runs.
+# So "two GPUs" is not another kind of net: it is a way to compute a grouped one. The unusual part is the grouping: conv2,
+# conv4 and conv5 see half of the maps, on however many cards the net runs.
 #
 # ## The exchange and its gradient
 #
-# Call $x_s$ what tower $s$ sends. Forward, every receiving tower $t$ gets the same: $z_t = (x_0, x_1)$, joined along
-# the maps. Backward, tower $t$ has a gradient $g_t = \partial L / \partial z_t$ for all of that, and $x_s$ has gone
-# into both $z_0$ and $z_1$. The chain rule adds up over all uses:
+# Tower $s$ sends $x_s$. Forward, every receiving tower $t$ gets the same: $z_t = (x_0, x_1)$, joined along the maps.
+# Backward, tower $t$ has a gradient $g_t = \partial L / \partial z_t$ for all of that. As $x_s$ is a part of both $z_0$
+# and $z_1$, the chain rule adds up over both uses:
 #
 # $$\frac{\partial L}{\partial x_s} = \sum_t g_t[s],$$
 #
@@ -222,10 +222,10 @@ print(f"bytes per image: card 0 sent {sent[0]:,}, card 1 sent {sent[1]:,}; 4 · 
 # %% [markdown]
 # Is that much? Compare two other ways to use two cards. If every layer saw all maps, three more layers would need an
 # exchange. And if each card had the *whole* net and half of the images ("data parallel", the usual way today), the
-# cards would have to swap the gradients of all parameters in each step, whatever the number of images. To have
-# seconds, let a connection carry 4 GB a second (an assumption, half of what PCIe 2.0 with 16 lanes promises), and
-# compare with the paper's own time per batch of 128, from 5.5 days for 90 passes over 1.2 million images. **Expect**
-# the paper's way to cost a few hundredths of the time, and the other two to be several times as dear.
+# cards would have to exchange the gradients of all parameters in each step, whatever the number of images. To get
+# seconds, let a connection carry 4 GB a second (an assumption, half of the nominal rate of PCIe 2.0 with 16 lanes), and
+# compare with the paper's time per batch of 128, from 5.5 days for 90 passes over 1.2 million images. **Expect** the
+# paper's way to take a few hundredths of the time, and the other two several times as much.
 
 # %%
 more = {name: int(np.prod(outputs[name])) for name in ("pool1", "relu3", "relu4")}        # into conv2, conv4, conv5
@@ -243,9 +243,9 @@ for name, size in each_way.items():
 #
 # ## Three gigabytes
 #
-# What does a card need for batches of 128? `memory` reckons it from the layers' own arrays. Momentum keeps a velocity
-# for each weight (§ 5), backward needs a gradient for each, and the maps that forward keeps; the layer at work needs
-# room; and two batches of images are on their way in. **Expect** less than half of a card for either tower.
+# What does a card need for batches of 128? `memory` computes it from the layers' arrays: a velocity for each weight (§ 5),
+# a gradient for each, the maps that forward keeps for backward, room for the layer at work, and two batches of images.
+# **Expect** less than half of a card for either tower.
 
 # %%
 ledgers = {"tower 0": net.memory(128)[0], "tower 1": net.memory(128)[1], "both in one": whole.memory(128)[0]}
@@ -268,11 +268,11 @@ axes.text(3060, -0.42, "3 GiB", ha="right", fontsize=9)
 axes.set(yticks=range(3), yticklabels=list(ledgers), xlabel="MiB for batches of 128", xlim=(0, 3200), ylim=(2.5, -0.6))
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8, handlelength=1.2, columnspacing=1)
 show(figure, "**Figure 7.2.** The memory of a card, by what takes it (from left to right in the legend's order). A tower fills "
-             "less than half of a 3 GB card. The whole net in one piece would fit as well, by this reckoning for *this* program.")
+             "less than half of a 3 GB card. The whole net in one piece would fit as well, in *this* program.")
 
 # %% [markdown]
-# The last bar is no contradiction to the paper, which does not say what its program kept; and the reckoning is for a
-# GPU, not measured on one. It does say why two cards let the net be larger: weights, velocities, gradients and what
+# The last bar does not contradict the paper, which does not say what its program kept; and these numbers are computed
+# for a GPU, not measured on one. They show why two cards let the net be larger: weights, velocities, gradients and what
 # is kept for backward are about halved. The batches are not: both cards get the images.
 #
 # ## One card instead
@@ -288,8 +288,8 @@ for name, (p, m) in counts.items():
     print(f"{name:10} {p:,} parameters, {m:,} multiply-adds")
 
 # %% [markdown]
-# That two towers have the lower error by 1.7 points is a matter of days of training; a small copy of the comparison
-# is in chapter [14](14_what_matters.ipynb).
+# To see the difference of 1.7 points would take days of training. Chapter [14](14_what_matters.ipynb) has a small copy of
+# the comparison.
 #
 # ## Exercises
 #

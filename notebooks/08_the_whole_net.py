@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tools
-from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
+from tools import BLACK, BLUE, ORANGE, check, photo, show, timed
 from alexnet import AlexNet, summary
-from nn import SGD, Conv2d, Linear, MaxPool2d, Profile, SoftmaxCrossEntropy
+from nn import Conv2d, MaxPool2d, Profile
 from nn.loss import softmax
 from nn.run.memory import arrays_in
 
@@ -90,12 +90,9 @@ with net.workers.one_blas_thread():
     by_formula = softmax(f("fc8", x))
 formula_difference = np.abs(by_formula - net.predict(image)).max()
 print(f"{by_formula.shape}, sum {by_formula.sum():.6f}, difference {formula_difference:.0e}")
-show_source(Linear.forward)
-show_source(SoftmaxCrossEntropy)
 
 # %% [markdown]
-# The loss is $-\ln p$ of the right class, and its gradient for $z$ is $(p - \text{one-hot}) / N$ for $N$ images:
-# chapter [02](02_a_layer_and_its_gradient.ipynb) derives it. From there backward goes the formula in reverse.
+# From the loss, backward goes through the formula in reverse.
 #
 # ## Shapes
 #
@@ -254,9 +251,9 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
 #
 # Now the clock. What a network runs are fast forms of its layers (`nn/fast/`): the same results within rounding, sooner.
 # `net.layers` holds them, and all times in this chapter are theirs. This chapter's net has `convolution="direct"`: its
-# convolutions do every multiply-add that we counted. (The default saves most of them: see the end of this section.) We make every one note when it begins and ends, as `benchmarks/step.py` does, and run a training
-# step with 16 images three times; the fastest counts. (Other programs on the machine can only slow it down.) Going
-# forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
+# convolutions do every multiply-add that we counted. (The default saves most of them: chapter
+# [18](18_fewer_multiplications.ipynb).) We let every layer note when it begins and ends, and run a training step with 16
+# images three times; the fastest counts, as other programs can only slow it down. Going forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
 # for the input), except conv1, whose input needs no gradient. **Expect** the convolutions to take most of the time,
 # and the layers without any multiply-adds a good part of it all the same. The sum over the layers should be nearly
 # the whole step.
@@ -328,31 +325,6 @@ show(figure, "**Figure 8.4.** A training step of 16 images, forward and backward
 # So multiply-adds predict the time of the convolutions roughly, and say nothing about other layers. (LRN's window sum
 # *is* a matrix product in this program, with a band matrix of which at most 5 numbers in a row are not zero. That is
 # not counted here: it is the price of the method, not of the formula.)
-#
-# And the update? `SGD.step` takes no notice of the batch size. **Expect** a time that matters for 16 images, and that
-# would be an eighth of that share for 128.
-
-# %%
-gradients = net.loss_and_gradients(batch[:1], labels[:1])[1]
-optimiser = SGD(net)
-update, = timed(lambda: optimiser.step(gradients, 1e-9), rounds=3)
-print(f"the update {1e3 * update:.0f} ms: {update / whole:.0%} of the rest for 16 images, about {update / whole / 8:.1%} for 128")
-
-# %% [markdown]
-# And the saving? By default, a network's convolutions run by Winograd's algorithm (`nn/fast/winograd.py`): on the way to a
-# tile of outputs, each channel takes 64 multiplications instead of 400 for kernels of 5×5, and 49 instead of 225 for 3×3, at
-# the price of some additions before and after, and of a rounding error that is 10 to 50 times as large. **Expect** a step in less than
-# 0.8 of the time, and outputs that agree to four digits.
-
-# %%
-sparing = AlexNet(towers=1, threads=1)                                      # the same weights
-net.loss_and_gradients(batch[:16], labels[:16]), sparing.loss_and_gradients(batch[:16], labels[:16])
-direct_step, winograd_step = timed(lambda: net.loss_and_gradients(batch[:16], labels[:16]),
-                                   lambda: sparing.loss_and_gradients(batch[:16], labels[:16]), rounds=3)
-direct_logits, winograd_logits = (one.forward(batch[:16], train=False)[0] for one in (net, sparing))
-saving_difference = np.abs(direct_logits - winograd_logits).max() / np.abs(direct_logits).max()
-print(f"step of 16 images: direct {1e3 * direct_step:.0f} ms, Winograd {1e3 * winograd_step:.0f} ms, {winograd_step / direct_step:.2f} of it; "
-      f"logits differ by {saving_difference:.0e} of the largest")
 
 # %% [markdown]
 # ## How fast could it be?
@@ -439,43 +411,9 @@ show(figure, "**Figure 8.5.** Roofline of one core of the machine that ran this 
 # %% [markdown]
 # What keeps most layers below their roof is the copying (im2col), the adding of biases, and the shape of the
 # products: a matrix library first copies its operands into blocks that suit it, which the weights of fc6 hardly repay
-# with 16 images. What the layers *without* multiply-adds do is seen better as bytes a second: what comes in and goes
-# out, divided by the time. **Expect** ReLU to be well ahead of LRN.
-
-# %%
-moved, before = {}, image.size
-for name, floats in out.items():
-    if name in ("relu1", "norm1", "pool1", "relu2", "norm2", "pool2"):
-        moved[name] = 16 * 4 * (before + floats) / spent[name][0]
-    before = floats
-print("GB a second:", {name: round(float(rate) / 1e9, 1) for name, rate in moved.items()}, f"memory: {bandwidth / 1e9:.1f}")
-
-# %% [markdown]
-# ReLU goes through its maps once, LRN many times (squares, window sums, two square roots, a division), with a new
-# array each time. A layer may even be *faster* than memory, because of the **caches**, which the simple model leaves
-# out: small and fast memory in the processor that holds what was used last. Bandwidth is therefore no single number.
-# **Expect** it to be lower for an array too large for the caches.
-
-# %%
-speeds = {}
-with net.workers.one_blas_thread():
-    for size in 2 ** np.arange(18, 28):
-        array, repeats = long[:size // 4], max(1, 2**24 // size)
-        t = min(timed(lambda: [array @ array for _ in range(repeats)], rounds=1)[0] for _ in range(3))
-        speeds[size] = repeats * size / t
-print("GB a second:", {f"{size / 2**20:g} MiB": round(float(speed / 1e9)) for size, speed in speeds.items()})
-
-# %% tags=["figure"]
-figure, axes = plt.subplots(figsize=(7.2, 2.9))
-axes.plot(np.array(list(speeds)) / 2**20, np.array(list(speeds.values())) / 1e9, label="sum of squares, again and again")
-for n in (1, 4, 16, 64):
-    size = n * 4 * out["conv1"] / 2**20
-    axes.axvline(size, color="0.5", ls=":", marker="", lw=1.2)
-    axes.text(size * 1.06, 0.98, f"{n} im.", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
-axes.set(xscale="log", xlabel="array, MiB", ylabel="GB a second", ylim=(0, None))
-axes.legend(loc="center right", bbox_to_anchor=(1, 0.72))
-show(figure, "**Figure 8.6.** How fast one core reads an array that it has just read, by the array's size. Dotted: the size of "
-             "conv1's output for 1, 4, 16 and 64 images. The larger the piece, the slower its numbers come.")
+# with 16 images. ReLU, LRN and pooling have no multiply-adds in this account: they wait for memory. LRN takes longest,
+# as it goes through its maps many times. A point may even lie above the slope, because of the **caches**, which the
+# model leaves out: small and fast memory in the processor that holds what was used last.
 
 # %% [markdown]
 # ## Batch size
@@ -513,29 +451,21 @@ axes.plot(counts, 1e3 * per_batch[1][1] / counts, color="0.6", ls=":", marker=""
 axes.set(xscale="log", yscale="log", xlabel="images in a batch, N", ylabel="ms per image", xticks=counts, xticklabels=counts)
 axes.minorticks_off()
 axes.legend()
-show(figure, "**Figure 8.7.** Time per image of a training step, by batch size. The fully connected part must read its weights, and write "
+show(figure, "**Figure 8.6.** Time per image of a training step, by batch size. The fully connected part must read its weights, and write "
              "their gradients, once per step however many images share them; the convolutional part gains little.")
 
 # %% [markdown]
 # ## Small pieces
 #
 # If convolutions need no large batch, then a batch may as well go through them a few images at a time, so that maps
-# and columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network
-# does, with `micro_batch` images at a time, or by default such that the largest map of a piece has about
-# `net.forms.piece` numbers. Nothing changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage,
-# whose maps are the largest, to gain nothing from larger pieces. (The three sizes alternate and the fastest round counts; on a busy
-# machine even so they may trade places, so this comparison is printed and not asserted.)
+# and columns stay in a cache, and the gradients of the pieces are added up. That is what the network does, with
+# `micro_batch` images at a time, or by default such that the largest map of a piece has about `net.forms.piece` numbers.
+# (With several threads there is a second reason: the threads share out the pieces.) A sum over 6 images is the sum over
+# its parts, so **expect** the same gradients up to rounding. That is a millionth as a rule; where the sum into a ReLU
+# rounds to the other side of zero, its gradient is passed or stopped, and single entries differ by more.
 
 # %%
-first_stage, second_stage = [str(stage) for stage in net.stages[:2]]
-usual = stage_times(16)[1]
-print(f"{net.forms.piece:,} numbers: of 16 images {usual[first_stage]} pieces in {first_stage}, {usual[second_stage]} in {second_stage}")
-tries = [{m: stage_times(32, m)[0] for m in (1, 4, 32)} for _ in range(3)]
-pieces = {m: {stage: min(a[m][stage] for a in tries) for stage in (first_stage, second_stage)} for m in tries[0]}
-for m, total in pieces.items():
-    print(f"pieces of {m:2}: {first_stage} {1e3 * total[first_stage]:5.1f} ms an image, {second_stage} {1e3 * total[second_stage]:5.1f}")
-
-# %%
+pieces = stage_times(16)[1]
 few, labels_few = batch[:6], labels[:6]
 net.micro_batch = 6
 together = net.loss_and_gradients(few, labels_few)[1][0]
@@ -543,13 +473,10 @@ net.micro_batch = 2
 in_parts = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = None
 parts_difference = max(np.linalg.norm(in_parts[n] - together[n]) / np.linalg.norm(together[n]) for n in ("conv1.W", "conv3.W", "conv5.b"))
+print("16 images go through the stages in pieces:", pieces)
 print(f"gradients of 6 images at once and in three parts: {parts_difference:.0e} of their size apart")
 
 # %% [markdown]
-# (Usually a millionth. Where the sum into a ReLU rounds to the other side of zero, its gradient is passed or stopped, and
-# some entries differ by a thousandth. On other processors, with other caches, the best size differs. With several threads there is a second reason:
-# pieces are what the threads share out.)
-#
 # ## Exercises
 #
 # Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
@@ -677,13 +604,11 @@ assert [p for p in range(6) if -64 + 32 * p >= 0 and -64 + 32 * p + 195 <= 224] 
 assert 128 * all_maps == ledger["kept for backward"] and all_parameters == 3 * ledger["weights"]
 assert per_image["conv1"] + per_image["conv2"] > 0.75 * all_maps and per_parameter["fc6"] > all_parameters / 2
 assert 0.7 < covered <= 1.02 and convolutions > 0.45 and without_work > 0.05
-assert update < whole and winograd_step < 0.8 * direct_step and saving_difference < 1e-4
 assert abs(intensity("fc6", 1) - 0.25) < 0.01 and abs(intensity("fc6", 16) / 4 - 1) < 0.05
-assert all(intensity(name, n) > ridge for name, n in sizes.items()) and [usual[first_stage], usual[second_stage]] == [16, 4]
-assert moved["relu1"] > 2 * moved["norm1"] and moved["relu2"] > 2 * moved["norm2"]
+assert all(intensity(name, n) > ridge for name, n in sizes.items())
+assert list(pieces.values())[:2] == [16, 4] and sum(spent["norm1"]) > 2 * sum(spent["relu1"])
 assert all(rate < 3 * min(peak, bandwidth * i) for i, rate in points.values() if i > 1)
 assert points["fc6, N = 128"][1] > 2 * points["fc6, N = 1"][1]
-assert max(speeds.values()) > speeds[max(speeds)]
 assert per_batch[1][1] > 3 * per_batch[32][1] and per_batch[1][0] < 5 * per_batch[32][0]
 assert parts_difference < 1e-2
 print("All of it holds.")

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 09 Data augmentation
 #
-# **What the paper says.** With 60 million parameters, 1.2 million images are few. The cheapest way to more is to
+# **What the paper says.** For 60 million parameters, 1.2 million images are few. The cheapest way to more of them is to
 # change them without changing what they show (§ 4.1), in two ways. First: train on random 224×224 crops of the
 # 256×256 images, and on their mirror images; this makes the training set 2048 times as large, though its members
 # depend on one another. Without it the net overfits badly. At test time, average the predictions for ten views.
@@ -25,7 +25,6 @@ from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source
 import data
 import full_runs
 from imaging.pictures import EIGENVALUES, EIGENVECTORS, OnePhotograph
-from imaging.prefetch import Prefetch
 from imaging.views import central_views, colour_axes, colour_noise, draws, mean_image, random_views, ten_views, view_side
 from nn import SGD, Conv2d, Flatten, Linear, MaxPool2d, Network, ReLU, initialise, softmax, top_errors
 
@@ -115,7 +114,7 @@ show(figure, "**Figure 9.2.** Left: the middle is in every crop, the rim in few.
 # So the views are anything but independent, as the paper itself says. What they do: the net cannot rely on exact
 # places of pixels, since these move by up to 31.
 #
-# ## The same, naively
+# ## In code
 #
 # With the mean image (§ 2): it is cut where the image is cut, and mirrored with it.
 
@@ -129,9 +128,9 @@ def naive_views(images, index, side, mean, table):
     return np.stack(views)
 
 # %% [markdown]
-# **Expect** exactly the same numbers, and a difference of many grey levels if the mean is cut from the middle
-# whatever the crop (as the 2012 code did; `mean_image(..., "centre")` is that). We use a mean with some structure,
-# the average of the five photographs.
+# **Expect** the same numbers from the project's `random_views` (in `imaging/views.py`), and a difference of many grey
+# levels if the mean is cut from the middle whatever the crop, as the 2012 code did (`mean_image(..., "centre")`). Our
+# mean is the average of five photographs, so it is rough. The mean of a million is smooth, and the difference small.
 
 # %%
 names = ["astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field"]
@@ -143,11 +142,8 @@ same = np.array_equal(ours, naive_views(photographs, index, 224, mean, draws(5, 
 central = random_views(photographs, index, 224, mean_image(photographs, "centre", 224), 0, 1)
 misplaced = np.abs(central - ours).mean()
 print(f"equal: {same}; with the mean's centre everywhere {misplaced:.1f} grey levels off on average")
-show_source(random_views)
 
 # %% [markdown]
-# (The mean of five photographs is rough; that of a million is smooth, and the difference small.)
-#
 # ## Randomness without state
 #
 # Where do `draws` come from? From (seed, what for, epoch) and the image's number, and from nothing that was drawn
@@ -180,16 +176,12 @@ print("another epoch, another view:", not np.array_equal(alone, next_epoch))
 #
 # $$\mathrm{E}[(p^\top x)^2] = \mathrm{E}[p^\top x\, x^\top p] = p^\top C\, p.$$
 #
-# To make it largest under the condition $p^\top p = 1$, set the derivative of $p^\top C p - \mu\, (p^\top p - 1)$ to
-# zero ($\mu$ is Lagrange's multiplier):
-#
-# $$2\, C p - 2\, \mu\, p = 0 \quad\Longrightarrow\quad C p = \mu\, p, \qquad p^\top C p = \mu.$$
-#
-# So $p$ is an eigenvector, and the variance along it is its eigenvalue. The largest one, $λ_1$, has the direction
-# $p_1$; the largest variance at right angles to $p_1$ is $λ_2$ along $p_2$, and what is left is $λ_3$ along $p_3$.
-# **Expect** from the five photographs: a first axis with all three signs equal (brightness), a second with red
-# against blue, a third with green against both. (The sign of an axis means nothing; α is as often negative.) That is
-# what 4,500 photographs give as well (`EIGENVALUES`, `EIGENVECTORS`).
+# Under the condition $p^\top p = 1$ it is largest where the derivative of $p^\top C p - λ\, (p^\top p - 1)$ is zero:
+# $C p = λ\, p$, and there $p^\top C p = λ$. So $p$ is an eigenvector of $C$, and the variance along it is its eigenvalue:
+# the largest, $λ_1$, along $p_1$; the largest at right angles to $p_1$, $λ_2$, along $p_2$; and $λ_3$ along $p_3$.
+# **Expect** from the five photographs: a first axis with all three signs equal (brightness), a second with red against
+# blue, a third with green against both. (The sign of an axis means nothing; α is as often negative.) 4,500 photographs
+# give the same (`EIGENVALUES`, `EIGENVECTORS`).
 
 # %%
 flat = photographs.reshape(-1, 3).astype(np.float64)
@@ -229,21 +221,21 @@ show(figure, "**Figure 9.3.** Left: pixels in the plane of the two largest axes 
 #
 # $$[\,p_1\; p_2\; p_3\,]\; [\,α_1 λ_1,\; α_2 λ_2,\; α_3 λ_3\,]^\top = \sum_{i=1}^{3} p_i\, α_i\, λ_i, \qquad α_i \sim N(0,\; 0.1^2),$$
 #
-# with α drawn once for an image and each use of it. (Drawn for each pixel it would be noise, not another light.) It
-# is meant to say: an object stays what it is when the intensity and the colour of the light change.
+# with α drawn once for an image and each use of it. The reason: an object stays what it is when the intensity and the
+# colour of the light change. (Drawn for each pixel it would be noise, not another light.)
 #
 # ## λ or √λ?
 #
 # Look at the units. If pixels are in grey levels, $λ$, a variance, is in grey levels *squared*, and so is the
-# formula's result, which is added to grey levels. Multiply all pixels by $c$: $λ$ is multiplied by $c^2$ and so is
-# the shift, while the image only grew by $c$. The printed formula depends on the unit, and the paper does not give
+# formula's result, which is added to grey levels. Multiply all pixels by $c$: $λ$ and the shift are multiplied by $c^2$,
+# the image only by $c$. The printed formula depends on the unit, and the paper does not give
 # one. With $\sqrt{λ}$, the standard deviation along the axis, it would not: that is what the authors' 2012 code does.
 #
 # How much does the brightness (the mean of R, G and B) change? Let $s_i$ be the factor, $λ_i$ or $\sqrt{λ_i}$, and
 # $\bar p_i$ the mean of the three entries of $p_i$. The brightness changes by $\sum_i \bar p_i\, α_i\, s_i$;
 # variances of independent terms add, so its standard deviation is $0.1 \sqrt{\sum_i \bar p_i^2\, s_i^2}$. **Expect**
 # 2.8 grey levels for λ of pixels from 0 to 1 (a faint change), 714 for λ of pixels from 0 to 255 (nothing is left of
-# the image), 6.4 for √λ. (The docstring of `colour_noise`, further down, has 716: it was measured.)
+# the image), 6.4 for √λ.
 
 # %%
 def brightness(factors):
@@ -276,17 +268,14 @@ show(figure, f"**Figure 9.4.** The same five draws of α with the three factors;
 
 # %% [markdown]
 # The project's default is the printed formula with pixels from 0 to 1, the reading under which it makes sense;
-# `factor="deviation"` is √λ. Which of the two the paper's "more than one point" was measured with, the text does not
-# say; the released code has √λ.
-
-# %%
-show_source(colour_noise)
+# `colour_noise(..., factor="deviation")` is √λ. Which of the two the paper's "more than one point" was measured with,
+# the text does not say; the released code has √λ.
 
 # %% [markdown]
 # ## Crop or cut out?
 #
-# One reads that the paper "cuts out a 32×32 block". It does not. It cuts a 224×224 view *out of* 256×256 pixels; 32
-# is the room that is left to move in, a rim that is thrown away. To *erase* a block in the view is a later idea:
+# Some notes say that the paper "cuts out a 32×32 block". It does not. It cuts a 224×224 view *out of* 256×256 pixels; 32
+# is the room that is left to move in. To *erase* a block in the view is a later idea:
 # Cutout (DeVries and Taylor 2017), which makes a net do without any single part of an object. `random_views` can do
 # it, with `cutout=`; it is off by default. **Expect** without it no pixel erased, and with `cutout=32` at most 32·32
 # per view (blocks may reach over the edge).
@@ -371,9 +360,9 @@ def train_net(seed, augment, epochs=80):
     return np.array(curve), in_views(net, test)
 
 # %% [markdown]
-# **Expect** of the net without crops that it learns its 500 images by heart, and does badly in general: that is
-# overfitting. With crops the training error stays higher and the gap much smaller. **Expect** also that ten views
-# help the net that has seen crops, and *harm* the other one: a corner is a place where it has never looked.
+# **Expect** the net without crops to learn its 500 images by heart and to do badly on others, which is overfitting. With
+# crops the training error stays higher and the gap is much smaller. **Expect** also that ten views help the net that has
+# seen crops, and *harm* the other one, which has never seen an image's corner.
 
 # %%
 results = {augment: [train_net(seed, augment) for seed in range(3)] for augment in (False, True)}
@@ -420,9 +409,9 @@ for augment in ways:
     print(f"ten views instead of one, {ways[augment]}: test error {-ten[augment].mean():+.1f} ± {standard_error(ten[augment]):.1f} points")
 
 # %% [markdown]
-# The smaller gap is beyond doubt. The test error falls by little, and three seeds of so small a net cannot say by how
-# much: clothes in Fashion-MNIST are centred already, in the test images as well, so that to know them in other places
-# is of small use. (The paper gives 39.0 % top-1 error with one view where ten have 37.5 %.)
+# The smaller gap is certain. The test error falls by little, and three seeds of so small a net cannot say by how much:
+# clothes in Fashion-MNIST are centred, in the test images as well, so knowing them in other places is of little use.
+# (The paper gives 39.0 % top-1 error with one view where ten have 37.5 %.)
 #
 # The same with the project's small AlexNet, which is larger and has dropout: `python train.py`, 9,000 images and 30
 # epochs, with and without `--no-augment`, three seeds (`results/09_augmentation.csv`, made by
@@ -438,23 +427,19 @@ for augment, table in long_runs.items():
     print(f"{ways[augment]:34}" + "".join(f"{m:10.1f} ± {standard_error(column):.1f}" for m, column in zip(table.mean(0), table.T)))
 
 # %% [markdown]
-# So what crops and mirrors are worth depends on how one tests: nothing that could be seen on the centre, many points
-# over ten views, which is how the paper tests. (Whether that is so on photographs, these runs cannot say.)
+# So the gain from crops and mirrors depends on the test: none that could be measured on the centre, many points over ten
+# views, which is how the paper tests. (These runs say nothing about photographs.)
 #
 # ## Free of charge
 #
-# A batch of 128 views of 224×224 takes a processor some time. The paper makes it on the CPU while the GPUs train on
-# the batch before. In this project threads do it (`Prefetch`): `next()` hands out the oldest batch that has been
-# begun, and has a few more begun.
-
-# %%
-show_source(Prefetch.__next__)
-
-# %% [markdown]
-# We let the GPU be a `sleep`: the processor has nothing to do in that time. It is twice as long as it takes to make a
-# batch of 64. We take the best of three runs. **Expect** that without threads the loop waits for each batch; and that
-# two threads hide most of this. But the work does not vanish: **expect** no fewer seconds of the *processor*. Where
-# the net runs on the same cores, it has to share them, and nothing is free.
+# A batch of 128 views of 224×224 takes a processor some time. The paper makes it on the CPU while the GPUs train on the
+# batch before. In this project threads do it (`imaging/prefetch.py`): `next()` returns the oldest batch, and starts
+# another one.
+#
+# A `sleep` stands for the GPU: the processor has nothing to do in that time. It is twice as long as it takes to make a
+# batch of 64. We take the best of three runs. **Expect** that without threads the loop waits for each batch, that two
+# threads hide most of the wait, and that they need no fewer seconds of the *processor*. Where the net runs on the same
+# cores, it has to share them, and nothing is free.
 
 # %%
 photo_split, colour = data.Split(OnePhotograph(cat, 640), np.zeros(640, np.int64)), colour_noise(copies)
