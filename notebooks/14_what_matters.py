@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 14 What matters
 #
-# **What the paper says.** Each part of the net is said to earn its place by the error that it saves: two towers 1.7
-# points of top-1 error (§ 3.2), local response normalisation 1.4 (§ 3.3), overlapping pooling 0.4 (§ 3.4); without
-# random views and without dropout the net overfits substantially (§ 4.1, § 4.2); colour noise saves over 1 point (§
-# 4.1), weight decay lowers even the training error (§ 5). Depth matters: leaving out any convolution made results
+# **What the paper says.** Each part of the net lowers the error: two towers by 1.7 points of top-1 error (§ 3.2), local
+# response normalisation by 1.4 (§ 3.3), overlapping pooling by 0.4 (§ 3.4), colour noise by over 1 point (§ 4.1).
+# Without random views and without dropout the net overfits substantially (§ 4.1, § 4.2), and weight decay lowers even
+# the training error (§ 5). Depth matters: leaving out any convolution made results
 # worse (§ 1), a middle one by about 2 points (§ 7).
 #
-# **The question.** Does any of this show in a small net on small images? And how would one know: what is the
-# difference between an effect and an accident?
+# **The question.** Does any of this show in a small net on small images? And how can one tell an effect from
+# chance?
 #
 # You need chapter [12](12_training.ipynb). About one hour with the exercises. All chapters: [README](README.md).
 
@@ -35,10 +35,11 @@ rng = np.random.default_rng(14)
 #
 # An *ablation* is a run with one part left out. `benchmarks/ablations.py` trains the small net on 3,000 images for 12
 # epochs, whole and without each of eleven parts, with five seeds each: sixty runs, half an hour of two cores. Their
-# test errors over ten views lie in `results/14_ablations.csv` (made by `python notebooks/full_runs.py 14`). The same
+# test errors over ten views are in `results/14_ablations.csv` (made by `python notebooks/full_runs.py 14`). The same
 # seed means: the same initial values of what both nets have, the same order of images, the same crops, the same
 # held-out images. So we compare *in pairs*: the net without a part minus the whole net of the same seed. A bar to the
-# right means that leaving the part out makes the error larger: that the part helps.
+# right means that leaving the part out makes the error larger: that the part helps. All nets have the same learning
+# rate, ε = 0.02, which is not each one's best (see "One rate for all" below).
 
 # %%
 rows = results("14_ablations")
@@ -88,12 +89,12 @@ axes.plot([], [], marker="|", color="0.45", ls="", label="one seed")
 axes.plot([], [], marker="D", color=ORANGE, mfc="none", ls="", label="the paper's net")
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(figure, "**Figure 14.1.** What the small net loses without each part, five seeds, against what the paper reports of its own (diamonds; where it gives a "
-             "number). Right of zero: the part helps. Crops and mirrors seem to help, tanh beats ReLU here; the bar of weight decay misses zero by a little, of which more below; the rest cannot be told from zero.")
+             "number). Right of zero: the part helps. Crops and mirrors seem to help, and tanh leads ReLU at this rate; the bar of weight decay misses zero by a little; the rest cannot be told from zero.")
 
 # %% [markdown]
-# This is a sobering picture. Of eleven parts, one seems to help beyond doubt, and one seems better left out. Before
-# we conclude that the paper is wrong, four questions: how sure is each bar? How small an effect could be seen at all?
-# What has been measured? And is this the paper's experiment?
+# Of eleven parts, one clearly helps, and one seems better left out. Before we conclude that the paper is wrong, five
+# questions: how sure is each bar? How small an effect could be seen at all? What has been measured? Does the learning
+# rate suit both nets? And is this the paper's experiment?
 #
 # ## How sure is a bar
 #
@@ -105,8 +106,9 @@ show(figure, "**Figure 14.1.** What the small net loses without each part, five 
 #
 # The division by $n - 1$ makes up for measuring from $\bar d$, which lies in the middle of the very values, instead
 # of from the true effect. With normal scatter, $\bar d \pm 2\,\mathrm{SE}$ holds the true effect in 95 of 100
-# experiments if $s = \sigma$. With five seeds $s$ is a rough guess. How often does the interval hold the truth then?
-# We can try it: draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less for
+# experiments if $s = \sigma$. With five seeds $s$ is a rough estimate, and the ratio $\bar d / \mathrm{SE}$ follows not the
+# normal distribution but Student's $t$, which has more mass far out. How often does the interval hold the truth then?
+# We draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less for
 # $n = 3$, and 30 or more seeds to come near it.
 
 # %%
@@ -117,11 +119,11 @@ for n in (3, 5, 10, 30):
     print(f"{n:2} seeds: ± 2 SE holds the truth in {coverage[n]:.1%} of the experiments")
 
 # %% [markdown]
-# So of the parts that do nothing at all, one in eight would look like an effect, and we look at eleven parts. All
-# eleven are compared with the *same* five whole nets: if one of these is bad by accident, as that of seed 4 is (23.00
-# %), all changes of that seed move together, and the bars are not eleven independent witnesses. So we draw the whole
-# net's scatter once for all. **Expect**, among eleven parts that do nothing at all, at least one that looks like
-# something in more than half of the experiments.
+# So of the parts without any effect, one in eight would seem to have one, and we look at eleven parts: the problem of
+# *multiple comparisons*. All eleven are compared with the *same* five whole nets: if one of these is bad by chance, as
+# that of seed 4 is (23.00 %), all changes of that seed move together, so the bars are not independent. We draw the
+# whole net's scatter once for all eleven. **Expect**, among eleven parts without effect, at least one
+# that seems to have one in more than half of the experiments.
 
 # %%
 drawn = rng.standard_normal((20_000, 11, 5)) - rng.standard_normal((20_000, 1, 5))      # minus the same whole net, for all eleven
@@ -134,8 +136,8 @@ for name, ratio in sorted(distance.items(), key=lambda pair: -pair[1])[:4]:
 # %% [markdown]
 # How far from zero must the farthest of eleven be, to be believed? Take from the same simulated experiments the
 # largest ratio $|\bar d| / \mathrm{SE}$ of the eleven, and see what only one experiment in twenty exceeds. **Expect**
-# between five and six. By that measure crops and mirrors stand far out, tanh stands out, and weight decay, which
-# seems to *do harm* at 2.6, does not.
+# between five and six. By that measure crops and mirrors are far beyond, tanh is beyond, and weight decay, which seems
+# to *do harm* at 2.6, is not.
 
 # %%
 ratios = np.abs(drawn.mean(2)) / (drawn.std(2, ddof=1) / np.sqrt(5))
@@ -146,10 +148,9 @@ print(f"one experiment in twenty has a ratio over {threshold:.1f}; beyond it her
 # %% [markdown]
 # ## The same experiment again
 #
-# Better than any statistics is to repeat the experiment. A smaller set of runs was made earlier, when this project
-# drew its dropout masks from another generator: the same command, three seeds
-# (`results/14_ablations_other_masks.csv`). Everything else was equal, down to the bits: a net without dropout came
-# out the same. **Expect** the two to agree on crops and mirrors and on tanh, and nothing else to lie beyond two
+# Better than any statistics is to repeat the experiment. An earlier version of this project drew its dropout masks from
+# another generator; with it the same command was run with three seeds. These earlier runs are in
+# `results/14_ablations_other_masks.csv`. Nothing else differed: a net without dropout came out the same to the bit. **Expect** the two to agree on crops and mirrors and on tanh, and nothing else to lie beyond two
 # standard errors in both.
 
 # %%
@@ -176,11 +177,10 @@ show(figure, "**Figure 14.2.** The same eleven ablations, run twice with other d
              "(augmentation) and tanh (relu) lie more than two standard errors from zero on both axes. Without a name: two towers, pooling, conv3 to conv5.")
 
 # %% [markdown]
-# Read the row of `lrn`. Three seeds said that normalisation saves 1.67 points with an error of 0.45: 3.7 standard
-# errors from nothing, and near the paper's own 1.4. It is tempting to believe it. But with three seeds a part without
-# any effect goes that far in one experiment of fifteen, and of eleven such parts one does in a good part of the
-# experiments. The five runs with the other masks say $-0.76 \pm 0.47$, which is no effect that can be told from zero.
-# That is what a small experiment is worth; and a published gain of some tenths of a point may rest on *one* run.
+# Look at the row of `lrn`. The three earlier runs say that normalisation saves 1.67 points with a standard error of 0.45:
+# 3.7 standard errors from zero, and near the paper's 1.4. But with three seeds a part without any effect goes that far
+# in one experiment of fifteen, and among eleven such parts one does quite often. The five runs of now say
+# $-0.76 \pm 0.47$, which cannot be told from zero. A published gain of some tenths of a point may rest on *one* run.
 #
 # ## How many runs would it take?
 #
@@ -205,11 +205,10 @@ for delta, n in needed.items():
 #
 # ## What has been measured?
 #
-# One bar stands nineteen standard errors from zero: crops and mirrors. No doubt about the *number*. But what is it a
-# number of? All errors so far were measured as the paper does, over ten views: corners, centre, mirror images. A net
-# that was trained without crops and mirrors has never seen an image anywhere but in the middle, and is now asked
-# about ten views, nine of which are of a kind that it has never seen. The same runs were also tested with the central
-# view alone. **Expect** the surest bar of Figure 14.1 to change its sign, and no other to do anything of the sort.
+# One bar is nineteen standard errors from zero: crops and mirrors. The number is certain; what does it measure? All
+# errors so far are over ten views, as in the paper: corners, centre, mirror images. A net that was trained without crops
+# and mirrors has seen only central views, and is tested on ten views of which nine are new to it. The same runs were
+# also tested with the central view alone. **Expect** the surest bar of Figure 14.1 to change its sign, and no other.
 
 # %%
 def change_one_view(name):
@@ -221,17 +220,23 @@ for name in names:
     print(f"without {name:13} ten views {ten:+5.2f} ± {se_ten:.2f}   one view {one:+5.2f} ± {se_one:.2f}" + ("   ←" if abs(ten - one) > 2 else ""))
 
 # %% [markdown]
-# Tested with one view, the nets that never saw a crop are *better*, by 2.6 points. Both numbers are right, and
-# neither is "what augmentation is worth". After 12 epochs a net that sees a new view each time has learned its images
-# less well than one that sees the same view twelve times; it needs longer (chapter [09](09_data_augmentation.ipynb)
-# has the long runs). A small standard error says that a measurement can be repeated. It does not say that it measures
-# what we think.
+# Tested with one view, the nets that never saw a crop are *better*, by 2.6 points. Both numbers are right, and neither is
+# "the gain from augmentation". After 12 epochs a net that sees a new view each time has learned its images less well
+# than one that sees the same view twelve times; it needs longer (chapter [09](09_data_augmentation.ipynb) has the long
+# runs). A small standard error says that a measurement can be repeated, not that it measures what we think.
+#
+# ## One rate for all
+#
+# Chapter [04](04_relu.ipynb) compares ReLU and tanh each at its own best rate, because whoever chooses one rate for both
+# chooses the winner. All nets here have ε = 0.02. So the change of 2.74 points between ReLU and tanh is that *at this
+# rate*, with a standard error that knows nothing of other rates. Is tanh better than ReLU in this net? These runs cannot
+# say it, and neither for any other part that changes the size of activations or gradients, such as normalisation.
 #
 # ## Is it the paper's experiment?
 #
-# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or on long
-# training; here 12 epochs of 2,700 images are 504 steps, where the paper had 850,000. A net that is still learning as
-# fast as it can is slowed down by dropout, by decay and by views that change all the time.
+# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or in long
+# training; here 12 epochs of 2,700 images are 504 steps, where the paper had 850,000. In so short a training dropout,
+# decay and changing views only slow the net down.
 #
 # ## Depth
 #
@@ -261,17 +266,16 @@ for name in ("conv3", "conv4"):
           f"{change(rows, name).min():+.2f} to {change(rows, name).max():+.2f}")
 
 # %% [markdown]
-# The difference of these two rows is what "nothing" looks like in this experiment.
+# The difference of these two rows shows how large "no effect" can look in this experiment.
 #
-# On 28×28 pixels and ten classes there is little for a fifth layer to do: the small net's conv5 works on maps of 6×6
-# pixels. That ImageNet needs the depth, and ten kinds of clothes do not, is no contradiction.
+# On 28×28 pixels and ten classes a fifth layer has little to do: the small net's conv5 works on maps of 6×6 pixels. So
+# ImageNet may need the depth although ten kinds of clothes do not.
 #
 # ## An experiment of your own
 #
-# So far this was reading of results. Here is a small experiment to run, and to change. It asks a question whose
-# answer we know to be "nothing" (does it matter whether the seed is 0, 1, 2 or 100, 101, 102?), and one whose answer
-# we believe to know (tanh, after few steps). Nets see 1,500 images four times. **Expect** to see how large "nothing"
-# looks, and that three seeds cannot always show even tanh, which five longer runs showed beyond doubt.
+# Here is a small experiment to run, and to change. It has one comparison without any effect (seeds 0, 1, 2 against 100,
+# 101, 102), and one with tanh. Nets see 1,500 images four times. **Expect** to see how large "no effect" can look, and
+# that three seeds do not always show the lead of tanh that five longer runs showed at this rate.
 
 # %%
 seeds, images, epochs = (range(3), 1500, 4) if FAST else (range(3), 3000, 12)
@@ -419,8 +423,8 @@ check(lambda: [taken_together(*case) for case in cases], right,
 # An ablation is worth its error bar: five seeds give a rough one, and among eleven parts without effect one looks like
 # something more often than not. Beyond that threshold only two of the eleven stand out here, crops and mirrors, and
 # tanh instead of ReLU. The first of them changes its sign if one view is tested instead of ten: a small error bar does
-# not say what was measured. Neither does it say that the learning rate suited both nets, and most of the lead of tanh
-# may be due to that. None of this is the paper's experiment: its net was trained for 850,000 steps on photographs.
+# not say what was measured. Nor does it say whether the one learning rate that all nets had here suits them equally.
+# None of this is the paper's experiment: its net was trained for 850,000 steps on photographs.
 #
 # Next: [15, Disputed details](15_disputed_details.ipynb), where four programs of one name differ.
 #
