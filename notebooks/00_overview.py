@@ -306,7 +306,7 @@ for file in files:
 # other there is an `exchange`.
 
 # %%
-show_source(figure2)
+show_source(figure2, "return {")
 
 # %% [markdown]
 # ## Exercises

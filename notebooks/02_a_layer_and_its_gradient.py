@@ -332,11 +332,18 @@ print(f"without it: largest relative error {relu_error:.0e}")
 # %% [markdown]
 # ## The check
 #
-# Put together: a random `dy`, so that $L = \sum_j \partial y_j\, y_j$ is a loss whose gradient by $y$ is exactly `dy`;
-# float64; every entry of the input and of every parameter; a message that says where.
+# Put together in `check_layer(layer, x, dy=None, seed=0, step=1e-5, tolerance=1e-6)`. First it takes random parameters, in
+# a copy of the layer, and a random `dy`, so that $L = \sum_j \partial y_j\, y_j$ is a loss whose gradient by $y$ is exactly
+# `dy`; all in float64. It runs forward and backward once, and sees that neither has written into its inputs:
 
 # %%
-show_source(check_layer)
+show_source(check_layer, "rng = ", "def output")
+
+# %% [markdown]
+# Then it changes every entry of the input and of every parameter up and down, and compares; its message says where:
+
+# %%
+show_source(check_layer, "worst = 0.0")
 
 # %% [markdown]
 # Why must `dy` be random? Because of bugs like this one: a Linear layer that reads `dy` from the last class to the first

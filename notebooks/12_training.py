@@ -458,6 +458,7 @@ assert 2 <= len(done["rows"]) < epochs_now and done["step"] < ends["straight"][0
 assert all(same) and len(same) == 2 * len(net.weights()) and ends["straight"][0]["step"] == ends["killed"][0]["step"]
 assert fair["training, dropout off, central view"] < fair["training, as logged"]
 assert not FAST or abs(fair["training, dropout off, central view"] - fair["validation"]) < 0.08
+assert log[18]["val_loss"] < log[17]["val_loss"] - 0.04 and log[19]["train_loss"] < log[17]["train_loss"] - 0.06       # Figure 12.1
 assert jumps[0.02] > jumps[0.002] > jumps[0.0002] and drop > before and 0.008 < standard_error < 0.012
 assert abs(wrong.mean() - 0.119) < 1e-9 and inside.sum() > 0.75 * wrong.sum()
 shoes = [classes.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 16 Bug hunt
 #
-# **What the paper says.** Nothing: it gives each layer's formula (§ 3.1, 3.3 to 3.5, 4.2) and no gradient, and leaves it to us
-# to get both right. A net with a wrong layer usually still learns, only worse, so that a falling loss proves little.
+# **What the paper says.** It gives each layer's formula (§ 3.1, 3.3 to 3.5, 4.2) and no gradient. Nothing about tests. A net
+# with a wrong layer usually still learns, only worse, so a falling loss proves little.
 #
-# **The question.** Before you lie ten layers, A to J. Each is one of the project's layers with one bug, of a kind that has been
+# **The question.** Here are ten layers, A to J. Each is one of the project's layers with one bug, of a kind that has been
 # made in real programs, and each passes a test that looks reasonable. Which test would have found it?
 #
 # You need chapters [02](02_a_layer_and_its_gradient.ipynb), [03](03_convolution.ipynb),
@@ -123,7 +123,7 @@ class J(Dropout):
 # ## A picture first
 #
 # Two gradients of the same normalisation at the same $x$ and $g$, with the paper's constants: one by the project's layer, one by A. **Expect**
-# not to see which is which; the third panel is their difference, on a scale of its own.
+# to see no difference between them; the third panel is their difference, on a scale of its own.
 
 # %%
 x, g = rng.uniform(0.5, 1.5, (1, 1, 12, 16)), rng.standard_normal((1, 1, 12, 16))
@@ -138,26 +138,28 @@ for axes, values, name in zip(panels, (right, wrong, wrong - right), ("the proje
     axes.set(title=name, xlabel="map i")
     figure.colorbar(picture, ax=axes, shrink=0.7)
 panels[0].set_ylabel("position")
-show(figure, "**Figure 16.1.** The gradient of the normalisation's input by the project's layer and by suspect A. To the eye they are one; the "
-             "difference is thousands of times smaller than they are.")
+show(figure, "**Figure 16.1.** The gradient of the normalisation's input by the project's layer and by suspect A. They look the same; the "
+             "difference is thousands of times smaller.")
 
 # %% [markdown]
 # ## The instrument
 #
-# For a layer $y = f(x, w)$ and random numbers $g$ of the shape of $y$ (the code's `dy`), `check_layer` looks at $L = \sum g \cdot y$. Backward claims to
-# know $\partial L/\partial x$ and $\partial L/\partial w$. Two forward passes tell them again, entry by entry, with $h = 10^{-5}$:
+# For a layer $y = f(x, w)$ and random numbers $g$ of the shape of $y$ (the code's `dy`), `check_layer` takes $L = \sum g \cdot y$.
+# Backward computes $\partial L/\partial x$ and $\partial L/\partial w$. Two forward passes estimate them, entry by entry, with
+# $h = 10^{-5}$:
 #
 # $$\frac{\partial L}{\partial x_i} \approx \frac{L(x_i + h) - L(x_i - h)}{2h}$$
 #
-# Read it once with a suspicious eye: what does it compare, and what does it never look at?
+# These are its last lines (chapter [02](02_a_layer_and_its_gradient.ipynb) shows all). What does it compare, and what
+# does it never look at?
 
 # %%
-show_source(check_layer)
+show_source(check_layer, "worst = 0.0")
 
 # %% [markdown]
-# Two things follow from the source. It compares backward **with the layer's own forward**, so a wrong forward that is
-# differentiated rightly passes. And it tests **the layer and the $x$ that it is given**: their shapes, their constants and
-# their values are up to us. Its tolerance is $10^{-6}$, as float64 allows; tests written for float32 often settle for $10^{-3}$.
+# Two things follow from the source. It compares backward **with the layer's own forward**, so a wrong forward with the
+# right derivative passes. And it tests **the layer and the $x$ that it is given**: we choose their shapes, constants and
+# values. Its tolerance is $10^{-6}$, as float64 allows; tests written for float32 often settle for $10^{-3}$.
 #
 # ## The first case, solved together: A
 #
@@ -215,8 +217,8 @@ show(figure, "**Figure 16.2.** The largest relative error of the gradient agains
              "of 10⁻³ and over one of 10⁻⁶; from α = 0.001 on, either finds it.")
 
 # %% [markdown]
-# The gradient of $x$ is wrong and there are no other gradients; the first term is all that is left as $\alpha \to 0$, and it is right. So the
-# second term is wrong. To see how, divide what is by what should be: if the formula is right but for a factor, **expect** a single
+# The gradient of $x$ is wrong, and there is no other gradient. As $\alpha \to 0$ only the first term is left, and it is right.
+# So the second term is wrong. To see how, divide what is by what should be: if the formula is right but for a factor, **expect** a single
 # number, everywhere.
 
 # %%
@@ -228,10 +230,10 @@ ratio = second_of_A / second
 print(f"A's second term is {ratio.min():.6f} to {ratio.max():.6f} times the right one: the 2 of (x²)' = 2x is missing")
 
 # %% [markdown]
-# ## Nine passes
+# ## Nine more
 #
-# Now the others, each in a test of the same comfortable sort: small round sizes, one image where that is usual, an $x$ of whole
-# numbers for pooling (no ties, easy to think about). **Expect** all ten to pass.
+# Now the others, each in a test of the same easy sort: small round sizes, one image where that is usual, an $x$ of whole
+# numbers for pooling (no ties). **Expect** all ten to pass.
 
 # %%
 whole = rng.permutation(1 * 4 * 6 * 2).reshape(1, 4, 6, 2) - 20.0           # distinct whole numbers

@@ -6,6 +6,8 @@
     python notebooks/full_runs.py 12        three default runs: 12_log.csv, 13_predictions.csv, and the first's net,
                                             12_net.npz; ten minutes
     python notebooks/full_runs.py 14        every part left out, five seeds: 14_ablations.csv; half an hour
+    python notebooks/full_runs.py 14-rates  the whole net of these, and the one with tanh, at other learning rates than
+                                            0.02, three seeds: 14_rates.csv; ten minutes
 
 Everything is made by the project's own commands, in the folder runs/ where this is called, and made there only once:
 an interrupted command resumes. results/README.md names the machine on which its files were made.
@@ -16,6 +18,7 @@ an interrupted command resumes. results/README.md names the machine on which its
 
 import argparse
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -30,6 +33,7 @@ sys.path.insert(0, str(ROOT))
 from nn.checkpoint import write_text
 
 SEEDS = (0, 1, 2)                           # of the default run
+RATES = (0.01, 0.04, 0.005, 0.08)           # beside the ablations' own, 0.02
 PARTS = 10_000                              # a probability of 1 in 13_predictions.csv
 
 
@@ -124,7 +128,23 @@ def ablations(out):
     shutil.copy(Path("runs", "ablations", "ablations.csv"), out / "14_ablations.csv")
 
 
-CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations}
+def ablation_rates(out):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from ablations import subset
+    folder = Path("runs")
+    folder.mkdir(exist_ok=True)
+    source, lines = subset("fashion-mnist", 3000, None, folder), [("activation", "lr", "seed", "one_top1", "ten_top1")]
+    for lr in RATES:
+        for seed in SEEDS:
+            for activation in "relu", "tanh":
+                name = f"{activation}-{lr}-{seed}"
+                trained(name, "--data", source, "--seed", seed, "--epochs", 12, "--lr", lr, "--activation", activation)
+                found = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))
+                lines.append((activation, lr, seed, found["test_one_view"]["top1"], found["test_ten_views"]["top1"]))
+                write(out / "14_rates.csv", lines)
+
+
+CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations, "14-rates": ablation_rates}
 
 
 def main():
