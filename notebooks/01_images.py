@@ -68,7 +68,7 @@ show(figure, "**Figure 1.1.** Above: the photographs, with the square that § 2 
 #
 # A ratio of 3 : 2, the usual one of cameras, costs a third. ImageNet has a few files of more than 5 : 1: they lose
 # more than 80 %, and what the label names may lie outside. Its sizes run from 68 to 2400 pixels a side and beyond, so
-# there is scaling up as well as down: 68 pixels become 256 by a factor of 3.8, and nothing sharp comes of it.
+# there is scaling up as well as down: 68 pixels become 256 by a factor of 3.8, and the result is blurred.
 #
 # The alternative is to squash the whole photograph into a square, as Caffe's ImageNet recipe did. Nothing is lost,
 # but shapes change: by the ratio $r$, different in each photograph. To measure it, we draw a disc into a picture of
@@ -258,29 +258,8 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
              "classes, black 0, white 255.")
 
 # %% [markdown]
-# ## Sums go wrong
-#
-# A mean is easy to get wrong, in two ways. First, pixels are bytes, and a sum kept in bytes starts anew at 256,
-# without a warning. Second, `float32` has 24 bits for its digits. Up to $2^{24} = 16{,}777{,}216$ it holds every
-# whole number, beyond only even ones, from $2^{25}$ on multiples of 4, from $2^{28}$ on multiples of 32. A sky at
-# grey level 250 in 1.2 million images sums to $3 \cdot 10^8 > 2^{28}$: there, adding 250 adds 256. **Expect**
-# nonsense from bytes; a mean for the sky one per cent above 250 from `float32` when image is added to image, which is
-# what `mean(axis=0)` does; and nothing wrong with our 8,000 images, whose sums stay below $2^{24}$. So the bug shows
-# only when the data is large.
-
-# %%
-in_bytes = np.zeros(images.shape[1:], np.uint8)
-for image in images:
-    in_bytes += image
-print(f"sum in bytes: largest mean {(in_bytes / len(images)).max():.3f}, should be {m.max():.1f}")
-small_error = np.abs(images.astype(np.float32).mean(axis=0) - m).max()
-sky = np.stack([np.full(1_200_000, 250), rng.integers(200, 256, 1_200_000)], axis=1).astype(np.float32)     # two pixels
-sky_means = sky.mean(axis=0), sky.mean(axis=0, dtype=np.float64)
-print(f"float32, 8,000 images: wrong by {small_error:.0e}")
-print(f"float32, 1.2 million images: {sky_means[0]}, should be {sky_means[1]}")
-
-# %% [markdown]
-# The project sums in `float64`, which holds every whole number up to $2^{53}$.
+# The sum is kept in `float64`. In bytes it would begin again at 256, and `float32` holds every whole number only up to
+# $2^{24}$: at $3 \cdot 10^8$, the sum of 1.2 million pixels of 250, adding 250 adds 256.
 #
 # ## Which mean
 #
@@ -288,7 +267,7 @@ print(f"float32, 1.2 million images: {sky_means[0]}, should be {sky_means[1]}")
 # code instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
 # channel (`kind="channel"`), which has no place. For the central view the first two are the same; **expect** a corner
 # view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in
-# Fashion-MNIST, where clothes are always in the middle, and next to nothing in pieces cut from photographs at random.
+# Fashion-MNIST, where clothes are always in the middle.
 
 # %%
 side = view_side(images.shape[1])                                           # 7/8 of 28, rounded down: 24, as 224 is 7/8 of 256
@@ -300,18 +279,9 @@ corner = np.abs(m[:side, :side] - centre)
 channel = np.abs(m - mean_image(images, "channel"))
 print(f"central view: {central_difference:.0e}; corner view with the central mean: {corner.mean():.1f} grey levels off on average; "
       f"pixel means from the channel's: {channel.mean():.1f}")
-pieces = []
-for picture in map(np.asarray, pictures.values()):                          # 1,000 pieces of 32×32 of each photograph
-    for top, left in rng.integers(0, np.array(picture.shape[:2]) - 31, (1000, 2)):
-        pieces.append(picture[top:top + 32, left:left + 32])
-pieces = np.array(pieces)                                                   # (5000, 32, 32, 3)
-piece_channel = np.abs(mean_image(pieces) - mean_image(pieces, "channel"))
-print(f"random pieces of photographs: pixel means from the channel's: {piece_channel.mean():.1f}; "
-      f"standard deviations of red, green, blue {pieces.std(axis=(0, 1, 2)).round(1)}")
 
 # %% [markdown]
-# Whole photographs lie between the two: the sky is above and the thing is in the middle, more often than not. Five of
-# them cannot say how much that is; a large folder in `DATA` can.
+# In photographs the difference is smaller: the sky is usually above and the object in the middle, but not always.
 #
 # ## Why subtract it
 #
@@ -340,7 +310,7 @@ for name, z in inputs.items():
     print(f"{name:19} gradients of the majority's sign: one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
 
 # %% [markdown]
-# Signs are one thing, speed is another. Suppose that all weights change a little in the same direction, by $\delta$ each. With raw pixels the output of *every* image
+# Signs are one difference, speed is another. Suppose that all weights change a little in the same direction, by $\delta$ each. With raw pixels the output of *every* image
 # moves by $\delta \sum_i x_i$, which is large and nearly the same for all images. With the mean subtracted $\sum_i x_i$ is sometimes positive, sometimes negative,
 # and on average 0. So with raw pixels there is one direction in which the loss is very steep, and ε must be small enough for it. All other
 # directions, those that tell shoes from shirts, have to learn with this small ε. Now measure it. Each way gets all 8,000 images in each
@@ -385,8 +355,7 @@ show(figure, "**Figure 1.5.** One neuron learns to tell shoes from other clothes
 #
 # **No standard deviation.** To divide each input by its standard deviation makes sense where inputs have different
 # units. Pixels have one unit. For ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224
-# and 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. (Those of the pieces above, from five
-# photographs, are within a factor of 1.5.) To divide by nearly one number is a change of ε (exercise 4). And per
+# and 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. To divide by nearly one number is a change of ε (exercise 4). And per
 # *pixel* it does harm where a pixel hardly ever changes. **Expect** that of the corners of Fashion-MNIST: a stray
 # grey level becomes the loudest input of all.
 
@@ -542,14 +511,12 @@ assert np.abs(decoded["CMYK"] - decoded["plain JPEG"]).mean() < 3
 assert np.abs(decoded["PNG called .JPEG"] - (squares["coffee"].astype(float) * 128 / 255 + 127)).max() < 4    # half of it, and half of white
 assert reasons.keys() == {"truncated", "a web page", "empty"} and "truncated" in reasons["truncated"]
 assert mean_difference < 1e-4 and left_over < 1e-9
-assert in_bytes.max() / len(images) < 1 and small_error < 1e-3 and 255 * len(images) < 2**24
-assert sky_means[0][0] > 251 and sky_means[1][0] == 250 and 250 * 1_200_000 > 2**28 and np.float32(2**28) + np.float32(250) == 2**28 + 256
-assert central_difference < 1e-4 and corner.mean() > 5 and channel.mean() > 20 and piece_channel.mean() < 2
+assert np.float32(2**28) + np.float32(250) == 2**28 + 256 and 2**28 < 250 * 1_200_000 < 2**29
+assert central_difference < 1e-4 and corner.mean() > 5 and channel.mean() > 20
 assert agree["raw", 1] == 1 and max(agree[name, 1] for name in list(inputs)[1:]) < 0.75
 assert agree["raw", 128] < 0.9
 assert rates[best["raw"]] < rates[best["minus channel mean"]] <= rates[best["minus pixel mean"]]
 assert ends["raw"].min() > 1.1 * ends["minus channel mean"].min() and ends["minus channel mean"].min() > 1.03 * ends["minus pixel mean"].min()
 assert all(0 < best[name] < len(rates) - 1 for name in inputs)              # no best ε at an end of the list
-assert pieces.std(axis=(0, 1, 2)).max() < 1.5 * pieces.std(axis=(0, 1, 2)).min()
 assert channel_std.max() / channel_std.min() < 1.03 and deviation.min() < 3 and np.abs(divided).max() > 30 and np.abs(images - m).max() < 4 * images.std()
 print("All of it holds.")

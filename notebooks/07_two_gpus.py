@@ -382,12 +382,12 @@ check(lambda: fewest, 1040, [(1039, "with 1039 images the paper's way still send
 # </details>
 #
 # **2.** Both towers start with exactly the same random weights, also for the two halves that a kernel of conv3 or a
-# neuron sees. What do they learn?
+# neuron sees, and there is no dropout. What do they learn?
 #
 # <details><summary>Answer</summary>
 #
-# The same thing. Both see the same image, compute the same maps and get the same gradients, so they stay equal for
-# ever: the net is one of half the width, computed twice. Different random numbers break this symmetry.
+# The same thing. Both see the same image, compute the same maps and get the same gradients, so they stay equal: the net
+# is one of half the width, computed twice. Different random numbers break this symmetry.
 #
 # </details>
 #

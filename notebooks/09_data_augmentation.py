@@ -499,8 +499,8 @@ def cut_out(view, top, left, size):
 cases, right = [((7, 9), 1, 2, 3), ((6, 5), -2, 3, 4), ((5, 6), 3, -1, 2), ((4, 4), -5, -1, 3)], []
 cases = [(rng.uniform(1, 2, (*shape, 3)), *rest) for shape, *rest in cases]
 for view, top, left, size in cases:
-    rows, columns = np.indices(view.shape[:2])
-    inside = (rows >= top) & (rows < top + size) & (columns >= left) & (columns < left + size)
+    i, j = np.indices(view.shape[:2])
+    inside = (i >= top) & (i < top + size) & (j >= left) & (j < left + size)
     right.append(np.where(inside[..., None], 0, view).ravel())
 kept = [view.copy() for view, *_ in cases]
 

@@ -611,12 +611,13 @@ check(lambda: places_by(resting_places), places_by(lambda l, w, d, m: (w * l / (
 #
 # </details>
 #
-# **3.** What would biases of −1 do at the start, with weights of standard deviation 0.01?
+# **3.** With the printed values, a bias of 1 makes nearly all outputs of conv4 and conv5 positive at the start. What
+# would −1 do?
 #
 # <details><summary>Answer</summary>
 #
-# With small weights nearly every ReLU would have a negative input for every image. Nothing would pass, and no gradient
-# would come back: the net would not start. The paper's 1 is the other extreme: nearly every ReLU is on.
+# Nearly all of them would be negative, for every image. Their ReLUs would put out 0, and no gradient would come back
+# through them: the layers before could not learn. With 1 the gradient passes, but the layers are nearly linear.
 #
 # </details>
 #

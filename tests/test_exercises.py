@@ -137,3 +137,30 @@ def test_right_answers_are_accepted_and_wrong_ones_get_a_sentence(number, monkey
                 assert str(sentence) and "\n" not in str(sentence), f"exercise {i}: {sentence}"
             else:
                 pytest.fail(f"exercise {i} accepts a wrong answer:\n{code}")
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_checks_leave_the_texts_variables_alone(number):
+    """The last cell asserts what the text computed, not what a check has put in its place."""
+    text, taken = set(), set()
+    for cell in build.read_source(CHAPTERS[number]).cells:
+        if cell.cell_type != "code":
+            continue
+        tags, statements = set(cell.metadata.get("tags", [])), ast.parse(cell.source).body
+        bound = set().union(*(changed(statement)[0] for statement in statements if not isinstance(statement, ast.Expr)))
+        if tags & {"check", "solution"}:
+            taken |= bound
+        else:
+            assert read_first(statements) & taken & text == set(), cell.source[:80]
+            text, taken = text | bound, taken - bound
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_a_chapter_ends_with_questions_a_summary_and_the_next_chapter(number):
+    end = [cell.source for cell in build.read_source(CHAPTERS[number]).cells if "## Three questions" in cell.source]
+    questions, summary = end[0].split("## Three questions")[1].split("## Summary")
+    assert questions.count("<details><summary>Answer</summary>\n\n") == questions.count("\n\n</details>") == 3
+    summary = summary.split("## What this chapter claimed")[0].strip().replace("\n", " ")
+    five, following = summary.split("  Next: ") if number != max(CHAPTERS) else summary.split("  This is the last chapter.")
+    assert len(re.findall(r"[.!?](?= |$)", five)) == 5, five
+    assert re.search(r"\]\(\d\d_\w+\.ipynb\)|margin\.md", following)
