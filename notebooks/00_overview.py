@@ -210,16 +210,16 @@ show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and mu
              "the parameters.")
 
 # %% [markdown]
-# This has consequences for everything that follows. Memory for weights is a matter of fc6, time one of the
-# convolutions, and memory for maps one of conv1. It corrects the paper in a detail, too: § 1 says of the
-# convolutional layers that none holds more than 1 % of the parameters. The third holds 1.45 %, the fourth 1.09 %.
+# This has consequences for everything that follows. fc6 needs most of the memory for weights, the convolutions most of
+# the time, and conv1 most of the memory for maps. It also corrects a detail of the paper: § 1 says that no
+# convolutional layer has more than 1 % of the parameters. The third has 1.45 %, the fourth 1.09 %.
 #
 # ## Five to six days
 #
 # How much work is the training? Going forward, an image takes $M = 724{,}406{,}816$ multiply-adds. Backward, each
 # layer with weights computes two products of the same size: the gradient of its weights, and the gradient of its
-# input, which it hands down. So a step takes about $3M$ per image. (The first layer has nobody below it to hand a
-# gradient to, which saves 5 %: exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
+# input, for the layer before. So a step takes about $3M$ per image. (The first layer has no layer before it, which saves
+# 5 %: exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
 #
 # $$3 \cdot 724{,}406{,}816 \cdot 1.2 \cdot 10^6 \cdot 90 \approx 2.3 \cdot 10^{17}.$$
 #

@@ -31,7 +31,7 @@ rng = np.random.default_rng(1)
 # %% [markdown]
 # ## A picture first
 #
-# Five photographs as they come from disk, and what the recipe makes of them. `prepare` is the project's function for
+# Five photographs as they come from disk, and the results of the recipe. `prepare` is the project's function for
 # it; it takes an image of the library Pillow, the wanted side and the number of channels (3: red, green, blue).
 # **Expect** all but a square photograph to lose something, up to a third.
 
@@ -67,7 +67,7 @@ show(figure, "**Figure 1.1.** Above: the photographs, with the square that § 2 
 # $$1 - \frac{s \cdot s}{\ell \cdot s} = 1 - \frac{s}{\ell} = 1 - \frac1r, \qquad r = \frac{\ell}{s} .$$
 #
 # A ratio of 3 : 2, the usual one of cameras, costs a third. ImageNet has a few files of more than 5 : 1: they lose
-# more than 80 %, and what the label names may lie outside. Its sizes run from 68 to 2400 pixels a side and beyond, so
+# more than 80 %, and the labelled object may be outside. Its sizes run from 68 to 2400 pixels a side and beyond, so
 # there is scaling up as well as down: 68 pixels become 256 by a factor of 3.8, and the result is blurred.
 #
 # The alternative is to squash the whole photograph into a square, as Caffe's ImageNet recipe did. Nothing is lost,
@@ -216,7 +216,7 @@ for name, raw in files.items():
 # %% [markdown]
 # Grey becomes three equal channels. What is transparent becomes white, as on paper: the half transparent
 # photograph is half white. The turn is
-# ignored, as in the 2012 code, so such a picture lies on its side; whoever turns must turn in training and in
+# ignored, as in the 2012 code, so such a picture is on its side; a program that turns must turn in training and in
 # testing. Files that cannot be read are named and left out; `data.load` gives up if they are more than 1 % of all.
 #
 # ## The mean image
@@ -263,7 +263,7 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
 #
 # ## Which mean
 #
-# The mean must lie where the image lies: for a view cut out of the image, the mean is cut at the same place. The 2012
+# The mean must be aligned with the image: for a view cut out of the image, the mean is cut at the same place. The 2012
 # code instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
 # channel (`kind="channel"`), which has no place. For the central view the first two are the same; **expect** a corner
 # view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in

@@ -6,7 +6,7 @@
 # did. How these derivatives are computed the paper does not say. It was common knowledge in 2012, and it is the part
 # that goes wrong most often when the paper is programmed.
 #
-# **The question.** The net has 60,965,224 parameters. How does one get that many derivatives for about the price of two
+# **The question.** The net has 60,965,224 parameters. How does one get that many derivatives at about the cost of two
 # more forward passes, and how does one know that they are right?
 #
 # You need: arrays in NumPy, and what a derivative is. About one and a half hours with the exercises.
@@ -528,7 +528,7 @@ check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for
 # ## Summary
 #
 # A layer computes $y$ from $x$ and hands back $\partial x$ when it is given $\partial y$. Every product in forward gives each of its factors $\partial y$ times
-# the other factor, and contributions to the same number are added. Going backward once through the net gives all 60,965,224 derivatives for about the price of two more
+# the other factor, and contributions to the same number are added. Going backward once through the net gives all 60,965,224 derivatives at about the cost of two more
 # forward passes. Central differences in float64 with a step of $10^{-5}$ confirm each of them to eight digits, except at kinks. A check needs a random
 # $\partial y$, as $\partial y = 1$ hides errors.
 #

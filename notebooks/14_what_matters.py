@@ -104,7 +104,7 @@ show(figure, "**Figure 14.1.** What the small net loses without each part, five 
 #
 # $$\mathrm{SE} = \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n - 1} \sum_i (d_i - \bar d)^2 .$$
 #
-# The division by $n - 1$ makes up for measuring from $\bar d$, which lies in the middle of the very values, instead
+# The division by $n - 1$ corrects for measuring from $\bar d$, which is computed from the same values, instead
 # of from the true effect. With normal scatter, $\bar d \pm 2\,\mathrm{SE}$ holds the true effect in 95 of 100
 # experiments if $s = \sigma$. With five seeds $s$ is a rough estimate, and the ratio $\bar d / \mathrm{SE}$ follows not the
 # normal distribution but Student's $t$, which has more mass far out. How often does the interval hold the truth then?

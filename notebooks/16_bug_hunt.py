@@ -447,7 +447,7 @@ check(lambda: court(trial_I, LocalResponseNorm, I, forbidden=lambda layer: True)
        *(([*pair, last], said) for pair, said in VERDICTS for last in (0, 1))])
 
 # %% [markdown]
-# **8.** J is dropout. `check_layer` called it with `train=True`. What does the paper (§ 4.2) say of the other case?
+# **8.** J is dropout. `check_layer` called it with `train=True`. What does the paper (§ 4.2) say about the other case?
 
 # %% tags=["solution"]
 def trial_J(Drop):
