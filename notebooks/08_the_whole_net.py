@@ -4,10 +4,10 @@
 # **What the paper says.** Eight layers with weights: five convolutions, three fully connected layers, and a softmax
 # over 1000 classes (§ 3.5). Normalisation follows the first two convolutions, pooling follows both normalisations and
 # the fifth convolution, and a ReLU follows every layer but the last. Figure 2 of the paper gives sizes for all of it.
-# Memory and time set the limit to the size of the net (§ 1); where either is spent, the paper does not say.
+# Memory and time limit the size of the net (§ 1); the paper does not say which layers use them.
 #
-# **The question.** What does each layer see, hold and cost? Which layers fill the memory, which take the time, and is
-# it the arithmetic that takes it?
+# **The question.** What does a unit of each layer see? Which layers fill the memory, which take the time, and is it spent
+# on arithmetic?
 #
 # You need chapters [03](03_convolution.ipynb), [05](05_local_response_normalisation.ipynb) and
 # [06](06_overlapping_pooling.ipynb) for the layers; [00](00_overview.ipynb) counts parameters and multiply-adds.
@@ -32,8 +32,8 @@ rng = np.random.default_rng(8)
 # ## A picture first
 #
 # We take the net in one piece (chapter [07](07_two_gpus.ipynb) shows that it is the same net), and with one thread,
-# so that times can be compared later on. `summary` lists what every layer puts out. **Expect** two movements in
-# opposite directions: the maps shrink from 290,400 numbers to 1000, and most weights are at the other end, in fc6.
+# so that times can be compared later on. `summary` lists the output of every layer. **Expect** the outputs to shrink from
+# 290,400 numbers to 1000, and most weights to be near the end, in fc6.
 
 # %%
 net = AlexNet(towers=1, threads=1, convolution="direct")    # what this means: under "Time"
@@ -51,7 +51,7 @@ axes.set(yscale="log", ylim=(500, 2e8), ylabel="numbers", xticks=np.arange(len(p
 axes.set_xticklabels(list(out), rotation=60, ha="right", fontsize=8, rotation_mode="anchor")
 axes.legend(loc="upper left")
 show(figure, "**Figure 8.1.** What every layer puts out for one image (line), and the weights of those that have some (bars), on "
-             "a logarithmic scale. At the left there is little to know and much to hold, at the right the reverse.")
+             "a logarithmic scale. Early layers have few weights and large outputs, late ones the reverse.")
 
 # %% [markdown]
 # ## The net as a formula
@@ -97,8 +97,7 @@ print(f"{by_formula.shape}, sum {by_formula.sum():.6f}, difference {formula_diff
 # ## Shapes
 #
 # A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes
-# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else
-# give all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
+# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. This rule and the number of kernels give all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
 
 # %%
 def naive_shape(layer, side, channels):
@@ -191,15 +190,15 @@ show(figure, f"**Figure 8.2.** Left: the squares that one unit of each layer see
              f"The field has sharp edges, but it is used mostly in its middle. {credit}")
 
 # %% [markdown]
-# Luo and others ("Understanding the effective receptive field", 2016) noticed that: the part of the field that counts
-# is smaller than the field computed above. Of the 36 places of pool5 only (2, 2) has its whole square inside the
+# Luo and others ("Understanding the effective receptive field", 2016) showed this: the part of the field that has most
+# of the influence is smaller than the field computed above. Of the 36 places of pool5 only (2, 2) has its whole square inside the
 # image; that of (0, 0) begins 64 pixels outside and ends at pixel 130, with zeros in place of what is missing. fc6 is
 # the first layer that sees all of the image.
 #
 # ## Memory
 #
-# Training keeps three numbers for each parameter: itself, its velocity and its gradient. And forward keeps for
-# backward what the layers ask for. We let one image through and look at the caches. An array that two layers keep
+# Training keeps three numbers for each parameter: itself, its velocity and its gradient. And forward keeps the layers'
+# caches for backward. We run one image through the net and look at them. An array that two layers keep
 # (ReLU's output is also the next layer's input) counts once, and the image not at all. **Expect** a number for each
 # layer, and in all as many bytes as `net.memory` says.
 
@@ -249,8 +248,8 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
 #
 # ## Time
 #
-# Now the clock. What a network runs are fast forms of its layers (`nn/fast/`): the same results within rounding, sooner.
-# `net.layers` holds them, and all times in this chapter are theirs. This chapter's net has `convolution="direct"`: its
+# A network runs fast forms of its layers (`nn/fast/`), which give the same results within rounding. `net.layers` holds
+# them, and all times in this chapter are theirs. This chapter's net has `convolution="direct"`: its
 # convolutions do every multiply-add that we counted. (The default saves most of them: chapter
 # [18](18_fewer_multiplications.ipynb).) We let every layer note when it begins and ends, and run a training step with 16
 # images three times; the fastest counts, as other programs can only slow it down. Going forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
@@ -324,7 +323,7 @@ show(figure, "**Figure 8.4.** A training step of 16 images, forward and backward
 # %% [markdown]
 # So multiply-adds predict the time of the convolutions roughly, and say nothing about other layers. (LRN's window sum
 # *is* a matrix product in this program, with a band matrix of which at most 5 numbers in a row are not zero. That is
-# not counted here: it is the price of the method, not of the formula.)
+# not counted here, as the formula does not need it.)
 
 # %% [markdown]
 # ## How fast could it be?
@@ -346,7 +345,7 @@ print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth 
       f"{ridge:.1f} multiply-adds in the time of one byte")
 
 # %% [markdown]
-# The last quotient is what counts. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights
+# The last quotient decides. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights
 # and its input once, write its output once. Its *intensity* is $I = A / B$. The arithmetic takes $A / \pi$ seconds or
 # more, the bytes $B / \sigma$ or more. So its rate $A / t$ is at most
 #
@@ -410,8 +409,8 @@ show(figure, "**Figure 8.5.** Roofline of one core of the machine that ran this 
 
 # %% [markdown]
 # What keeps most layers below their roof is the copying (im2col), the adding of biases, and the shape of the
-# products: a matrix library first copies its operands into blocks that suit it, which the weights of fc6 hardly repay
-# with 16 images. ReLU, LRN and pooling have no multiply-adds in this account: they wait for memory. LRN takes longest,
+# products: a matrix library first copies its operands into blocks, which takes long for fc6's weights in comparison with
+# the few products of 16 images. ReLU, LRN and pooling have no multiply-adds in this account: they wait for memory. LRN takes longest,
 # as it goes through its maps many times. A point may even lie above the slope, because of the **caches**, which the
 # model leaves out: small and fast memory in the processor that holds what was used last.
 

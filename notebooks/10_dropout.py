@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 10 Dropout
 #
-# **What the paper says.** The surest way to lower the error is to average many nets, but nets as large as this take
+# **What the paper says.** Averaging the predictions of many nets lowers the error reliably, but nets as large as this take
 # days to train. Dropout is a cheap substitute: in training, the output of every hidden neuron is set to zero with
 # probability 0.5, anew for every image. So each image trains another net, and all these nets share their weights. A
 # neuron cannot rely on certain others being there, and has to learn something that is useful along with many
@@ -109,7 +109,7 @@ show_source(Dropout.forward)
 #
 # Once the mask is drawn, it is a constant: $y_i = m_i x_i$ is linear in $x_i$ and depends on no other input. So
 # $\partial y_i / \partial x_i = m_i$, and by the chain rule $\partial x_i = m_i\, \partial y_i$. A dropped neuron
-# gets no gradient, so this image teaches it nothing: not its incoming weights, nor its outgoing ones.
+# gets no gradient, so this image changes neither its incoming nor its outgoing weights.
 #
 # A frequent bug is a backward pass that draws a new mask: it must use the *same* one. And a check by finite differences
 # needs the same mask in every forward pass, which `key` ensures. **Expect** the layer to pass, and one whose backward
@@ -135,8 +135,8 @@ print(f"the layer: largest relative error {gradient_error:.0e}\nwith a new mask:
 # ## Masks that can be drawn again
 #
 # The usual way is to take the next numbers of one generator. Then a resumed run needs the generator's state, and a
-# net on two cards draws other masks than the same net on one. Here a mask follows from what it is for: the key is
-# (seed, step, name of the layer, first image), and nothing needs saving. A layer spread over towers draws the mask of
+# net on two cards draws other masks than the same net on one. Here a mask follows from the seed, the step, the name of
+# the layer and the image's place in the batch, and nothing needs saving. A layer spread over towers draws the mask of
 # the whole layer in each tower and takes its own columns (`part=(t, T)`). **Expect** the same key to give the same
 # mask, another step or layer another one, and the shares of two towers to be the halves of the one tower's mask.
 
@@ -407,7 +407,7 @@ print(f"outputs apart: {outputs_apart:.0e};  factors:", {name: round(float(facto
 # %% [markdown]
 # So a learning rate found with one form is not the right one for the other. In the experiment above the inverted nets
 # reached 10 % training error in about half as many epochs as the paper's form, with the same ε and the same initial
-# weights (with which, by the same reckoning, they start as another function).
+# weights (with which they start as another function).
 #
 # ## What goes wrong in practice
 #

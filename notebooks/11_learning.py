@@ -2,8 +2,8 @@
 # # 11 Learning
 #
 # **What the paper says.** The net learns by stochastic gradient descent with batches of 128 images, momentum 0.9 and
-# weight decay 0.0005, which is said to matter: it is no mere regulariser, but lowers the training error, too. Weights
-# start as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth convolution
+# weight decay 0.0005, which is important: it is not only a regulariser, but also lowers the training error. Weights start
+# as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth convolution
 # and of the hidden fully connected layers start at 1, so that their ReLUs get positive inputs at first, all others
 # at 0. The learning rate ε is the same for all layers; it starts at 0.01 and was divided by ten, by hand, whenever the
 # validation error stopped improving: three times in about 90 epochs (§ 5).
@@ -102,8 +102,9 @@ print(f"after six steps, ε lowered in between: {rule_difference:.0e} apart")
 show_source(update)
 
 # %% [markdown]
-# The project keeps a velocity for every weight. Biases have no decay (the paper does not say; in the 2012 code they had none). One ε goes in, for all layers.
-# The gradient of the mean loss is the mean of the single images' gradients, so ε does not depend on the batch size here.
+# The project keeps a velocity for every weight. Biases have no decay (the paper does not say; in the 2012 code they had
+# none). One ε serves all layers. The gradient of the mean loss is the mean of the single images' gradients, so its size
+# does not grow with the batch.
 
 # %% [markdown]
 # ## How large may ε be?
@@ -163,7 +164,7 @@ show(figure, "**Figure 11.2.** By which factor the distance to the minimum shrin
              "axes shrink at the same rate, 0.95, and ε may be nearly twice as large.")
 
 # %% [markdown]
-# Momentum is for that flat floor. Call $\kappa$ the ratio of the largest to the smallest curvature of a
+# The flat floor is what momentum is for. Call $\kappa$ the ratio of the largest to the smallest curvature of a
 # valley. Without momentum the best ε makes both ends equally slow:
 # $1 - \varepsilon\lambda_{min} = \varepsilon\lambda_{max} - 1$, so
 # $\varepsilon = 2 / (\lambda_{min} + \lambda_{max})$ and the factor is $(\kappa - 1)/(\kappa + 1)$. With momentum all
