@@ -7,7 +7,6 @@ those statements of its chapter run that its cells depend on, so that no chapter
 
 import ast
 import re
-import symtable
 import sys
 from pathlib import Path
 
@@ -27,19 +26,35 @@ ANSWER = re.compile(r"^# %% (\d+) (right|wrong)\n(.*?)(?=^# %% |\Z)", re.DOTALL 
 
 def answers(number):
     """[(exercise, "right" or "wrong", code)] of a chapter."""
-    text = (HERE / "answers" / f"{number}.py").read_text(encoding="utf-8")
+    path = HERE / "answers" / f"{number}.py"
+    assert path.exists(), f"chapter {number}: put another right answer and three wrong ones to each exercise into {path.name}, as in 06.py"
+    text = path.read_text(encoding="utf-8")
     return [(int(exercise), verdict, code) for exercise, verdict, code in ANSWER.findall(text)]
 
 
-def read(statement):
-    """The names of the chapter that a statement reads, inside its functions, too: not their own variables."""
-    def names(table, top):
-        found = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and (top or symbol.is_global())}
-        return found.union(*(names(inner, False) for inner in table.get_children()))
-    if isinstance(statement, ast.For):                          # what its body binds before reading is not read
-        return read(statement.iter) | read_first(statement.body) - changed(statement.target)[0]
-    added = {node.target.id for node in ast.walk(statement) if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)}
-    return names(symtable.symtable(ast.unparse(statement), "", "exec"), True) | added
+def stored(*nodes):
+    """The names that nodes assign to."""
+    return {part.id for node in nodes for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+
+
+def read(node):
+    """The names of the chapter that a statement or expression reads, inside its functions, too: not their own variables."""
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Load) else set()
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        return {node.target.id} | read(node.value)
+    if isinstance(node, ast.For):                               # what its body binds before reading is not read
+        return read(node.iter) | read_first(node.body) - stored(node.target)
+    own = set()
+    if isinstance(node, ast.Lambda | ast.FunctionDef):
+        own = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
+        own |= stored(*node.body) if isinstance(node, ast.FunctionDef) else set()
+        own |= {part.name for part in ast.walk(node) if part is not node and isinstance(part, ast.FunctionDef | ast.ClassDef)}
+    elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        own = stored(*(generator.target for generator in node.generators))
+    elif isinstance(node, ast.ClassDef):
+        own = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+    return set().union(*(read(child) for child in ast.iter_child_nodes(node))) - own
 
 
 def read_first(statements):
