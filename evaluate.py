@@ -33,6 +33,7 @@ from pathlib import Path
 import data
 import interop
 from nn import CheckpointError
+from nn.run.device import use_tf32
 from results import load
 from results.classify import classify
 from results.curves import curves
@@ -73,6 +74,8 @@ def make_parser():
             "or ilsvrc_2012_mean.npy")
         add("--threads", type=int, help="CPU threads (default: one per core)")
         add("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as in train.py")
+        add("--tf32", action=argparse.BooleanOptionalAction, default=False, help="on GPUs: products on the tensor cores, as in "
+            "train.py (default: no)")
         add("--batch-size", type=int, default=128, metavar="N", help="images at a time (default: 128)")
 
     def images(add):
@@ -124,6 +127,8 @@ def make_parser():
 def run(options):
     """Run a command with its options → the exit status."""
     out = Path(options.out)
+    if options.function is not curves:
+        use_tf32(options.tf32, options.device)
     if options.function in (errors, curves):                # they load several nets, or none
         return options.function(options, out)
     net = load(options.weights or newest(), options.threads, options.device, options.classes, options.mean)

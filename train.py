@@ -31,10 +31,10 @@ from nn.run import launch
 from results.figures import draw_curves, draw_filters
 from training.errors import UserError, expect, in_words
 from training.meter import Meter
-from training.options import ALTERNATIVES, IMAGES, given, read_options
+from training.options import IMAGES, read_options
 from training.run import COLUMNS, Run, identity_of, new_folder
 from training.signals import stop_signals
-from training.start import build, expect_memory, keep_what_fits, start_from, what_must_agree, write_start
+from training.start import build, expect_memory, how_used, keep_what_fits, start_from, what_must_agree, write_start
 from training.terminal import any_terminal
 
 
@@ -137,7 +137,7 @@ def train(options, resume=None, ranks=None):
             print("epoch {epoch:3}  ε {lr:<8g} training loss {train_loss:.4f}, error {train_top1:6.2%}   validation "
                   "loss {val_loss:.4f}, error {val_top1:6.2%}   {images_per_second:,.0f} images/s, waiting for data "
                   "{seconds_waiting:.1f} s".format(**row))
-            run.end_epoch(row, how_it_is_used(options, pictures, side, start), mean)
+            run.end_epoch(row, how_used(options, pictures, side, start), mean)
 
     epoch, weights = run.load_best()
     if ranks.first:
@@ -182,14 +182,6 @@ def error_rates(network, split, batch_size, views, ranks):
         loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).sum()
         totals += loss, top_errors(p, labels, 1), top_errors(p, labels, 5)
     return [float(total) for total in ranks.total(totals) / len(split.labels)]
-
-
-def how_it_is_used(options, pictures, side, start):
-    """What best.npz stores besides the weights and the mean image: see Trained in results/trained.py."""
-    architecture = (start.architecture if start else {}) | given(options, ALTERNATIVES)
-    return dict(model=options.model, options=architecture, classes=pictures.classes,
-                size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
-                seed=options.seed, holdout=options.holdout)
 
 
 def main(arguments=None):

@@ -15,10 +15,16 @@ Each runs in a process of its own. They alternate, so background load affects al
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset for all of them. Needs requirements/bench.txt for PyTorch (--no-torch:
 without). Printed: medians in seconds, medians of the rounds' ratios, peak memory, and our layers one by one.
 
-With --device cuda, ours and eager run twice, with the tensor cores' TF32 products and without; tuned runs with them.
-PyTorch uses the first of our devices only. A measurement ends when all devices have done their work. Two rounds warm up. The batch is on
-the devices already (train.py copies it meanwhile). Peak memory is the process's, on the host. Emulated devices are
-refused: their times mean nothing.
+With --device cuda, a measurement is of --steps steps in a row (30), between two events on the device, without a wait within;
+beside it the time in which Python has queued a step. The contestants, PyTorch's on the first of our devices only:
+
+ours, ours TF32     float32 products as they are, and with --tf32
+exact       eager PyTorch with channels_last and cuDNN's benchmark mode, and no TF32
+users       the same with PyTorch's own default: TF32 in convolutions, not in other products
+tuned TF32  tuned, with TF32 everywhere
+
+Two rounds warm up. The batch is on the devices already (train.py copies it meanwhile). Peak memory is the process's, on the
+host. On emulated devices this runs, for --batch 1 --steps 1 --rounds 1 --no-torch, but its times mean nothing.
 """
 
 import argparse
@@ -30,6 +36,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,13 +44,22 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8589934592", "MALLOC_TRIM_THRESHOLD_":
                "MALLOC_TOP_PAD_": "268435456"}
 
 
-# The contestants: each a function that returns (step, predict, layers) -----------------------------------------------
+# The contestants: each a function that returns (step, predict, layers) or (step, predict, layers, clock) -------------
 
-def ours(batch, threads, device, convolution="winograd"):
+def on_cpu(function, times):
+    """→ seconds for a call of function, and the same again."""
+    start = time.perf_counter()
+    for _ in range(times):
+        function()
+    return [(time.perf_counter() - start) / times] * 2
+
+
+def ours(batch, threads, device, convolution="winograd", tf32=False):
     import numpy as np
 
     from alexnet import AlexNet
     from nn import SGD, Profile
+    from nn.run.device import use_tf32
 
     network = AlexNet(threads=threads, devices=device, convolution=convolution)
     sgd = SGD(network)
@@ -52,13 +68,23 @@ def ours(batch, threads, device, convolution="winograd"):
     labels = rng.integers(0, 1000, batch)
     steps = iter(range(10**9))
     if not network.on_cpu:
-        images = [place.put(images) for place in network.devices]
+        use_tf32(tf32, device)
+        images, labels = [place.put(images) for place in network.devices], network.devices[0].put(labels)
 
     def step():
         loss, gradients = network.loss_and_gradients(images, labels, next(steps))
         sgd.step(gradients, 1e-3)
+
+    def clock(function, times):
+        """→ seconds for a call of function on the slowest device, and for Python to queue it."""
+        if network.on_cpu:
+            return on_cpu(function, times)
         for place in network.devices:
             place.wait()
+        starts = [place.mark() for place in network.devices]
+        _, queued = on_cpu(function, times)
+        stops = [place.mark() for place in network.devices]
+        return max(place.seconds(*marks) for place, *marks in zip(network.devices, starts, stops)) / times, queued
 
     def layers():
         """{layer: [forward, backward] seconds of one step, a thread's time divided by the number of threads}, or, for
@@ -81,7 +107,7 @@ def ours(batch, threads, device, convolution="winograd"):
                 del layer.forward, layer.backward
         return {name: [sum(part) / (1 if name in wide else threads) for part in parts] for name, parts in spent.items()}
 
-    return step, lambda: network.predict(images), layers
+    return step, lambda: network.predict(images), layers, clock
 
 
 def timed(function, durations):
@@ -173,7 +199,8 @@ def operands(rng, m, k, n, threads, *points):
             [np.empty((*points, m, n), np.float32) for _ in range(threads)])
 
 
-def torch_net(batch, threads, device, tuned):
+def torch_net(batch, threads, device, tuned, tf32=(False, False)):
+    """tf32: in convolutions, and in other products."""
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -182,8 +209,9 @@ def torch_net(batch, threads, device, tuned):
     place = "cpu" if device == "cpu" else device.split(",")[0] if ":" in device else "cuda:0"
     if place != "cpu" and not torch.cuda.is_available():
         sys.exit("step.py: found a PyTorch that sees no CUDA device: install its CUDA build, or use --no-torch")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = os.environ.get("CUPY_TF32") == "1"
-    torch.backends.cudnn.benchmark = tuned
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True
+    layout = torch.contiguous_format if place == "cpu" else torch.channels_last
 
     class InPlaceNorm(torch.autograd.Function):
         """The paper's LRN, with its temporary arrays updated in place; keeps x and d."""
@@ -229,28 +257,34 @@ def torch_net(batch, threads, device, tuned):
         nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(True), nn.MaxPool2d(3, 2), nn.Flatten(),
         nn.Linear(9216, 4096), nn.ReLU(True), nn.Dropout(),
         nn.Linear(4096, 4096), nn.ReLU(True), nn.Dropout(),
-        nn.Linear(4096, 1000)).to(place)
+        nn.Linear(4096, 1000)).to(place, memory_format=layout)
     sgd = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=True if tuned else None)
-    images, labels = torch.randn(batch, 3, 224, 224).to(place), torch.randint(0, 1000, (batch,)).to(place)
+    images, labels = torch.randn(batch, 3, 224, 224).to(place, memory_format=layout), torch.randint(0, 1000, (batch,)).to(place)
 
-    def wait():
-        if place != "cpu":
-            torch.cuda.synchronize(place)
+    def clock(function, times):
+        if place == "cpu":
+            return on_cpu(function, times)
+        with torch.cuda.device(place):
+            torch.cuda.synchronize()
+            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            _, queued = on_cpu(function, times)
+            stop.record()
+            stop.synchronize()
+        return start.elapsed_time(stop) / 1e3 / times, queued
 
     def step():
         net.train()
         sgd.zero_grad()
         F.cross_entropy(net(images), labels).backward()
         sgd.step()
-        wait()
 
     def predict():
         net.eval()
         with torch.no_grad():
             net(images).softmax(1)
-        wait()
 
-    return step, predict, dict
+    return step, predict, dict, clock
 
 
 def eager(batch, threads, device):
@@ -261,51 +295,54 @@ def tuned(batch, threads, device):
     return torch_net(batch, threads, device, tuned=True)
 
 
-CONTESTANTS = {"ours": ours, "direct": direct, "eager": eager, "tuned": tuned, "products": products, "fewer": fewer}
-ON_GPUS = ("ours", "ours TF32", "eager", "eager TF32", "tuned TF32")
+ON_CPU = {"ours": ours, "direct": direct, "eager": eager, "tuned": tuned, "products": products, "fewer": fewer}
+ON_GPUS = {"ours": ours, "ours TF32": partial(ours, tf32=True), "exact": eager,
+           "users": partial(torch_net, tuned=False, tf32=(True, False)),
+           "tuned TF32": partial(torch_net, tuned=True, tf32=(True, True))}
 
 
-def refuse_emulation(device):
-    """End with a sentence where the CUDA devices are emulated, or not there at all."""
+def check(device):
+    """End with a sentence where there are no CUDA devices; say so where they are emulated."""
     from nn.run.device import DeviceError, devices
     try:
         place = devices(device)[0]
     except DeviceError as error:
         sys.exit(f"step.py: {error}")
     if b"emulat" in place.cupy.cuda.runtime.getDeviceProperties(place.number)["name"].lower():
-        sys.exit("step.py: these CUDA devices are emulated, and their times say nothing about a GPU: run this on "
-                 "hardware")
+        print("step.py: these CUDA devices are emulated, and their times say nothing about a GPU", flush=True)
 
 
 # The race ------------------------------------------------------------------------------------------------------------
 
-def work(name, batch, threads, device):
-    """In a contestant's own process: read a command a line, answer with a line of JSON. "check": refuse_emulation."""
+def work(name, batch, threads, device, steps):
+    """In a contestant's own process: read a command a line, answer with a line of JSON. "check": see check."""
     if name == "check":
-        return refuse_emulation(device)
-    functions = dict(zip(("step", "predict", "layers"), CONTESTANTS[name.split()[0]](batch, threads, device)))
+        return check(device)
+    contestants = ON_CPU if device == "cpu" else ON_GPUS
+    step, predict, layers, *clock = contestants[name](batch, threads, device)
+    clock = clock[0] if clock else on_cpu
     for line in sys.stdin:
-        start = time.perf_counter()
-        result = functions[line.strip()]()
-        seconds = time.perf_counter() - start
+        command, result, seconds = line.strip(), None, (None, None)
+        if command == "layers":
+            result = layers()
+        else:
+            seconds = clock(dict(step=step, predict=predict)[command], steps)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20           # GiB
-        print(json.dumps(dict(seconds=seconds, peak=peak, result=result if line.strip() == "layers" else None)),
-              flush=True)
+        print(json.dumps(dict(seconds=seconds[0], queued=seconds[1], peak=peak, result=result)), flush=True)
 
 
-def start(name, batch, threads, device, **pipes):
+def start(name, batch, threads, device, steps, **pipes):
     """A contestant's process."""
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     environment |= KEEP_MEMORY if name == "tuned" else {}
     environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
-    environment["CUPY_TF32"] = "1" if name.endswith("TF32") else "0"
-    options = ["--worker", name, "--batch", str(batch), "--threads", str(threads), "--device", device]
+    options = ["--worker", name, "--batch", str(batch), "--threads", str(threads), "--device", device, "--steps", str(steps)]
     return subprocess.Popen([sys.executable, __file__, *options], env=environment, text=True, **pipes)
 
 
 class Contestant:
     def __init__(self, name, *arguments):
-        self.name, self.seconds, self.peak = name, {"step": [], "predict": []}, 0.0
+        self.name, self.seconds, self.queued, self.peak = name, {"step": [], "predict": []}, [], 0.0
         self.process = start(name, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, command):
@@ -313,22 +350,24 @@ class Contestant:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"step.py: '{self.name}' has ended: for eager and tuned, pip install -r requirements/bench.txt, "
-                     "or leave them out with --no-torch")
+            sys.exit(f"step.py: '{self.name}' has ended: for PyTorch, pip install -r requirements/bench.txt, or leave it out "
+                     "with --no-torch")
         answer = json.loads(line)
         self.peak = answer["peak"]
         return answer
 
 
-def race(names, batch, threads, device, rounds):
-    contestants = [Contestant(name, batch, threads, device) for name in names]
+def race(names, batch, threads, device, steps, rounds):
+    contestants = [Contestant(name, batch, threads, device, steps) for name in names]
     warm = 1 if device == "cpu" else 2
     for number in range(rounds + warm):
         for command in ("step", "predict"):
             for contestant in contestants:
-                seconds = contestant.ask(command)["seconds"]
+                answer = contestant.ask(command)
                 if number >= warm:
-                    contestant.seconds[command].append(seconds)
+                    contestant.seconds[command].append(answer["seconds"])
+                    if command == "step":
+                        contestant.queued.append(answer["queued"])
     layers = {c.name: c.ask("layers")["result"] for c in contestants if c.name.split()[0] in ("ours", "fewer")}
     for contestant in contestants:
         contestant.process.stdin.close()
@@ -345,8 +384,10 @@ def report(contestants, layers, batch, threads, device):
         step, predict = (statistics.median(c.seconds[what]) for what in ("step", "predict"))
         ratios = [statistics.median(a / b for a, b in zip(ours.seconds[what], c.seconds[what]))
                   for what in ("step", "predict")]
-        print(f"{c.name:10} {step:8.3f} {predict:10.3f} {c.peak:9.2f}   {ratios[0]:18.2f} {ratios[1]:8.2f}")
+        print(f"{c.name:10} {step:8.4g} {predict:10.4g} {c.peak:9.2f}   {ratios[0]:18.2f} {ratios[1]:8.2f}")
     if device != "cpu":
+        for c in contestants:
+            print(f"{c.name}: Python queues a step in {statistics.median(c.queued) * 1e3:.2f} ms")
         for name, table in layers.items():
             print(f"\n{name}:\n{table}")
         return
@@ -363,17 +404,19 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
                         else os.cpu_count(), help="of each contestant (default: one per core)")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, help="in a measurement (default: 1; on GPUs 30)")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:0 or cuda:0,cuda:1, as in train.py")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    steps = args.steps or (1 if args.device == "cpu" else 30)
     if args.worker:
-        return work(args.worker, args.batch, args.threads, args.device)
-    if args.device != "cpu" and start("check", args.batch, args.threads, args.device).wait():
+        return work(args.worker, args.batch, args.threads, args.device, steps)
+    if args.device != "cpu" and start("check", args.batch, args.threads, args.device, steps).wait():
         sys.exit(1)
-    names = [name for name in (CONTESTANTS if args.device == "cpu" else ON_GPUS)
-             if not (args.no_torch and name.split()[0] in ("eager", "tuned"))]
-    results = race(names, args.batch, args.threads, args.device, args.rounds)
+    names = [name for name in (ON_CPU if args.device == "cpu" else ON_GPUS)
+             if not (args.no_torch and name.split()[0] in ("eager", "tuned", "exact", "users"))]
+    results = race(names, args.batch, args.threads, args.device, steps, args.rounds)
     report(*results, args.batch, args.threads, args.device)
 
 

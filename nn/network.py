@@ -6,7 +6,7 @@ from nn.fast import choose
 from nn.layer import expect_count, expect_float
 from nn.loss import SoftmaxCrossEntropy, softmax
 from nn.run import memory, shares
-from nn.run.device import Device
+from nn.run.device import Device, meet
 from nn.run.device import devices as find_devices
 from nn.run.pieces import StagePass, timed
 from nn.run.stages import cut
@@ -47,8 +47,8 @@ class Network:
         self.plain, self.in_threads = plain, self.on_cpu and not plain
         self.workers = Workers(threads)
         self.forms = choose(self.devices, self.workers, plain, convolution)
-        self.layers = [{name: self.forms.form(layer) for name, layer in tower.items()} for tower in towers]
-        self.loss = SoftmaxCrossEntropy()
+        self.layers = [self.forms.of_tower(tower) for tower in towers]
+        self.loss = self.forms.form(SoftmaxCrossEntropy())
         self.stages = cut(towers[0], self.shape)
         self.profile = None             # a Profile, to time every stage (nn/run/profile.py)
         self.place = 0                  # of a batch's first image, where processes share it (nn/run/ranks.py)
@@ -68,24 +68,27 @@ class Network:
         images: a NumPy array, or a list with one array per tower, each on its device (nn/run/feed.py).
         last=False leaves the last layer out.
         """
-        xs, passes = self.hand_out(images), []                  # {tower: its maps}
+        xs, passes, kept = self.hand_out(images), [], None      # {tower: its maps}; kept until the towers meet again
         count = len(next(iter(xs.values())))
+        meet(self.devices)
         with self.hold_blas():
             for stage in self.stages:
                 widths = {t: x.shape[-1] for t, x in xs.items()}
                 towers = [t for t, tower in enumerate(self.towers) if stage.first in tower]
                 if stage.exchange:                              # the GPUs communicate only here (§ 3.2)
-                    xs = (self.others or self.towers[0][stage.exchange]).forward(xs, self.devices, towers)
+                    meet(self.devices)
+                    kept, xs = xs, (self.others or self.layers[0][stage.exchange]).forward(xs, self.devices, towers)
                 if not last and stage is self.stages[-1]:
                     stage = stage.without_last()
                 passes.append(StagePass(self, stage, towers, widths, count))
                 xs = passes[-1].forward(xs, train, step)
+        del kept
         return xs.get(0), passes
 
     def backward(self, dlogits, passes):
         """∂loss/∂logits (N, classes) and what forward returned → gradients in the form of `parameters`. `passes` is
         empty afterwards."""
-        ds, gradients = {0: dlogits} if 0 in self.mine else {}, [{} for _ in self.towers]
+        ds, gradients, kept = {0: dlogits} if 0 in self.mine else {}, [{} for _ in self.towers], None
         with self.hold_blas():
             while passes:
                 one = passes.pop()
@@ -93,8 +96,11 @@ class Network:
                 if self.ready:
                     self.ready(gradients)
                 if one.stage.exchange and ds is not None:
-                    ds = (self.others.backward(ds, self.devices, one.receivers) if self.others else
-                          self.towers[0][one.stage.exchange].backward(ds, self.devices, one.widths))
+                    meet(self.devices)
+                    kept, ds = ds, (self.others.backward(ds, self.devices, one.receivers) if self.others else
+                          self.layers[0][one.stage.exchange].backward(ds, self.devices, one.widths))
+        meet(self.devices)
+        del kept
         return gradients
 
     def loss_and_gradients(self, images, labels, step=0):
@@ -130,11 +136,14 @@ class Network:
             raise ValueError("the net expects at least one image, got none")
         if isinstance(given, list):
             return {t: given[t] for t in self.mine}
-        there = {device.name: device.put(images) for device in self.devices}        # once for two towers on one card
+        there = {device.name: device for device in reversed(self.devices)}          # once for two towers on one card
+        there = {name: device.put(images) for name, device in there.items()}
         return {t: there[self.devices[t].name] for t in self.mine}
 
     def hold_blas(self):
         """While our own threads share the work, BLAS uses one thread; in the plain form it uses all."""
+        if not self.on_cpu:
+            return nullcontext()
         return self.workers.all_blas_threads() if self.plain else self.workers.one_blas_thread()
 
     # The parameters ------------------------------------------------------------------------------------------------

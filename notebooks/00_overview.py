@@ -210,16 +210,16 @@ show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and mu
              "the parameters.")
 
 # %% [markdown]
-# This has consequences for everything that follows. Memory for weights is a matter of fc6, time one of the
-# convolutions, and memory for maps one of conv1. It corrects the paper in a detail, too: § 1 says of the
-# convolutional layers that none holds more than 1 % of the parameters. The third holds 1.45 %, the fourth 1.09 %.
+# This has consequences for everything that follows. fc6 needs most of the memory for weights, the convolutions most of
+# the time, and conv1 most of the memory for maps. It also corrects a detail of the paper: § 1 says that no
+# convolutional layer has more than 1 % of the parameters. The third has 1.45 %, the fourth 1.09 %.
 #
 # ## Five to six days
 #
 # How much work is the training? Going forward, an image takes $M = 724{,}406{,}816$ multiply-adds. Backward, each
 # layer with weights computes two products of the same size: the gradient of its weights, and the gradient of its
-# input, which it hands down. So a step takes about $3M$ per image. (The first layer has nobody below it to hand a
-# gradient to, which saves 5 %: exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
+# input, for the layer before. So a step takes about $3M$ per image. (The first layer has no layer before it, which saves
+# 5 %: exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
 #
 # $$3 \cdot 724{,}406{,}816 \cdot 1.2 \cdot 10^6 \cdot 90 \approx 2.3 \cdot 10^{17}.$$
 #
@@ -306,7 +306,7 @@ for file in files:
 # other there is an `exchange`.
 
 # %%
-show_source(figure2)
+show_source(figure2, "return {")
 
 # %% [markdown]
 # ## Exercises
@@ -321,7 +321,7 @@ third = 384 * (3 * 3 * 256 + 1)
 ### END SOLUTION
 
 # %% tags=["check"]
-check(third, 885_120, [(884_736, "a kernel has a bias, too"), (384 * (9 * 128 + 1), "it sees the maps of both towers, 256"),
+check(lambda: third, 885_120, [(884_736, "a kernel has a bias, too"), (384 * (9 * 128 + 1), "it sees the maps of both towers, 256"),
                        (384 * 9 * 256 + 1, "every kernel has a bias of its own: 384 of them")])
 
 # %% [markdown]
@@ -354,7 +354,7 @@ exact = 3 * multiply_adds - rows[0].multiply_adds
 ### END SOLUTION
 
 # %% tags=["check"]
-check(exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of the three products"),
+check(lambda: exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does two of the three products"),
                              (2 * multiply_adds - rows[0].multiply_adds, "backward has two products per layer, forward one"),
                              (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and its weights have a gradient")])
 
@@ -369,12 +369,46 @@ ungrouped = parameters + 256 * 5 * 5 * 48 + 384 * 3 * 3 * 192 + 256 * 3 * 3 * 19
 ### END SOLUTION
 
 # %% tags=["check"]
-check(ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=1, init=None))),
+check(lambda: ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1, groups=1, init=None))),
       [(parameters + 307_456 + 663_936 + 442_624, "the biases stay as they are: one per kernel"),
        (parameters + 307_200 + 884_736 + 663_552 + 442_368, "conv3 sees all maps already"),
        (parameters - 307_200 - 663_552 - 442_368, "kernels that see more maps have more weights, not fewer")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** The image becomes twice as high and twice as wide, and the net stays as it is. By what do the neurons and the
+# parameters of the five convolutions change, roughly?
+#
+# <details><summary>Answer</summary>
+#
+# The neurons become about four times as many, because a kernel is laid on four times as many places. The parameters do
+# not change: all places share one kernel. (fc6 would need more weights, as its input grows.)
+#
+# </details>
+#
+# **2.** Figure 2 of the paper gives 253,440 neurons for the first layer. How can you see, without knowing the right
+# number, that no square map with 96 kernels has so many?
+#
+# <details><summary>Answer</summary>
+#
+# 253,440 / 96 = 2,640, which is not the square of a whole number (51² = 2,601, 52² = 2,704). The number is 55 · 48 ·
+# 96; the map that all other sizes fit is 55 · 55 · 96 = 290,400.
+#
+# </details>
+#
+# **3.** A net with 1000 classes has not been trained yet, and its loss is 20. What do you know about its outputs?
+#
+# <details><summary>Answer</summary>
+#
+# It is not undecided. Equal probabilities give ln 1000 = 6.9. A loss of 20 means that the right class gets a
+# probability near e⁻²⁰ on average, so the net is very sure of wrong classes: its inputs or initial weights are too
+# large.
+#
+# </details>
+#
 # ## Summary
 #
 # AlexNet maps 224×224×3 numbers to 1000 probabilities, through five convolutions and three fully connected layers. It has 60,965,224 parameters, 659,272 neurons and 724,406,816

@@ -31,7 +31,7 @@ rng = np.random.default_rng(1)
 # %% [markdown]
 # ## A picture first
 #
-# Five photographs as they come from disk, and what the recipe makes of them. `prepare` is the project's function for
+# Five photographs as they come from disk, and the results of the recipe. `prepare` is the project's function for
 # it; it takes an image of the library Pillow, the wanted side and the number of channels (3: red, green, blue).
 # **Expect** all but a square photograph to lose something, up to a third.
 
@@ -67,8 +67,8 @@ show(figure, "**Figure 1.1.** Above: the photographs, with the square that § 2 
 # $$1 - \frac{s \cdot s}{\ell \cdot s} = 1 - \frac{s}{\ell} = 1 - \frac1r, \qquad r = \frac{\ell}{s} .$$
 #
 # A ratio of 3 : 2, the usual one of cameras, costs a third. ImageNet has a few files of more than 5 : 1: they lose
-# more than 80 %, and what the label names may lie outside. Its sizes run from 68 to 2400 pixels a side and beyond, so
-# there is scaling up as well as down: 68 pixels become 256 by a factor of 3.8, and nothing sharp comes of it.
+# more than 80 %, and the labelled object may be outside. Its sizes run from 68 to 2400 pixels a side and beyond, so
+# there is scaling up as well as down: 68 pixels become 256 by a factor of 3.8, and the result is blurred.
 #
 # The alternative is to squash the whole photograph into a square, as Caffe's ImageNet recipe did. Nothing is lost,
 # but shapes change: by the ratio $r$, different in each photograph. To measure it, we draw a disc into a picture of
@@ -216,7 +216,7 @@ for name, raw in files.items():
 # %% [markdown]
 # Grey becomes three equal channels. What is transparent becomes white, as on paper: the half transparent
 # photograph is half white. The turn is
-# ignored, as in the 2012 code, so such a picture lies on its side; whoever turns must turn in training and in
+# ignored, as in the 2012 code, so such a picture is on its side; a program that turns must turn in training and in
 # testing. Files that cannot be read are named and left out; `data.load` gives up if they are more than 1 % of all.
 #
 # ## The mean image
@@ -258,37 +258,16 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
              "classes, black 0, white 255.")
 
 # %% [markdown]
-# ## Sums go wrong
-#
-# A mean is easy to get wrong, in two ways. First, pixels are bytes, and a sum kept in bytes starts anew at 256,
-# without a warning. Second, `float32` has 24 bits for its digits. Up to $2^{24} = 16{,}777{,}216$ it holds every
-# whole number, beyond only even ones, from $2^{25}$ on multiples of 4, from $2^{28}$ on multiples of 32. A sky at
-# grey level 250 in 1.2 million images sums to $3 \cdot 10^8 > 2^{28}$: there, adding 250 adds 256. **Expect**
-# nonsense from bytes; a mean for the sky one per cent above 250 from `float32` when image is added to image, which is
-# what `mean(axis=0)` does; and nothing wrong with our 8,000 images, whose sums stay below $2^{24}$. So the bug shows
-# only when the data is large.
-
-# %%
-in_bytes = np.zeros(images.shape[1:], np.uint8)
-for image in images:
-    in_bytes += image
-print(f"sum in bytes: largest mean {(in_bytes / len(images)).max():.3f}, should be {m.max():.1f}")
-small_error = np.abs(images.astype(np.float32).mean(axis=0) - m).max()
-sky = np.stack([np.full(1_200_000, 250), rng.integers(200, 256, 1_200_000)], axis=1).astype(np.float32)     # two pixels
-sky_means = sky.mean(axis=0), sky.mean(axis=0, dtype=np.float64)
-print(f"float32, 8,000 images: wrong by {small_error:.0e}")
-print(f"float32, 1.2 million images: {sky_means[0]}, should be {sky_means[1]}")
-
-# %% [markdown]
-# The project sums in `float64`, which holds every whole number up to $2^{53}$.
+# The sum is kept in `float64`. In bytes it would begin again at 256, and `float32` holds every whole number only up to
+# $2^{24}$: at $3 \cdot 10^8$, the sum of 1.2 million pixels of 250, adding 250 adds 256.
 #
 # ## Which mean
 #
-# The mean must lie where the image lies: for a view cut out of the image, the mean is cut at the same place. The 2012
+# The mean must be aligned with the image: for a view cut out of the image, the mean is cut at the same place. The 2012
 # code instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
 # channel (`kind="channel"`), which has no place. For the central view the first two are the same; **expect** a corner
 # view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in
-# Fashion-MNIST, where clothes are always in the middle, and next to nothing in pieces cut from photographs at random.
+# Fashion-MNIST, where clothes are always in the middle.
 
 # %%
 side = view_side(images.shape[1])                                           # 7/8 of 28, rounded down: 24, as 224 is 7/8 of 256
@@ -300,18 +279,9 @@ corner = np.abs(m[:side, :side] - centre)
 channel = np.abs(m - mean_image(images, "channel"))
 print(f"central view: {central_difference:.0e}; corner view with the central mean: {corner.mean():.1f} grey levels off on average; "
       f"pixel means from the channel's: {channel.mean():.1f}")
-pieces = []
-for picture in map(np.asarray, pictures.values()):                          # 1,000 pieces of 32×32 of each photograph
-    for top, left in rng.integers(0, np.array(picture.shape[:2]) - 31, (1000, 2)):
-        pieces.append(picture[top:top + 32, left:left + 32])
-pieces = np.array(pieces)                                                   # (5000, 32, 32, 3)
-piece_channel = np.abs(mean_image(pieces) - mean_image(pieces, "channel"))
-print(f"random pieces of photographs: pixel means from the channel's: {piece_channel.mean():.1f}; "
-      f"standard deviations of red, green, blue {pieces.std(axis=(0, 1, 2)).round(1)}")
 
 # %% [markdown]
-# Whole photographs lie between the two: the sky is above and the thing is in the middle, more often than not. Five of
-# them cannot say how much that is; a large folder in `DATA` can.
+# In photographs the difference is smaller: the sky is usually above and the object in the middle, but not always.
 #
 # ## Why subtract it
 #
@@ -340,7 +310,7 @@ for name, z in inputs.items():
     print(f"{name:19} gradients of the majority's sign: one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
 
 # %% [markdown]
-# Signs are one thing, speed is another. Suppose that all weights change a little in the same direction, by $\delta$ each. With raw pixels the output of *every* image
+# Signs are one difference, speed is another. Suppose that all weights change a little in the same direction, by $\delta$ each. With raw pixels the output of *every* image
 # moves by $\delta \sum_i x_i$, which is large and nearly the same for all images. With the mean subtracted $\sum_i x_i$ is sometimes positive, sometimes negative,
 # and on average 0. So with raw pixels there is one direction in which the loss is very steep, and ε must be small enough for it. All other
 # directions, those that tell shoes from shirts, have to learn with this small ε. Now measure it. Each way gets all 8,000 images in each
@@ -385,8 +355,7 @@ show(figure, "**Figure 1.5.** One neuron learns to tell shoes from other clothes
 #
 # **No standard deviation.** To divide each input by its standard deviation makes sense where inputs have different
 # units. Pixels have one unit. For ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224
-# and 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. (Those of the pieces above, from five
-# photographs, are within a factor of 1.5.) To divide by nearly one number is a change of ε (exercise 4). And per
+# and 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. To divide by nearly one number is a change of ε (exercise 4). And per
 # *pixel* it does harm where a pixel hardly ever changes. **Expect** that of the corners of Fashion-MNIST: a stray
 # grey level becomes the loudest input of all.
 
@@ -484,6 +453,40 @@ check(lambda: [new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
        ([0.0001, 50], "the other way round: smaller inputs make smaller gradients")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** A photograph has 500×375 pixels. What does § 2 make of it, step by step, and which share of the picture is
+# lost?
+#
+# <details><summary>Answer</summary>
+#
+# The shorter side is scaled from 375 to 256, so the longer one from 500 to 341. The central 256 columns of these 341
+# stay. A quarter is lost: 1 − 375/500.
+#
+# </details>
+#
+# **2.** Does § 2 divide the pixels by their standard deviation? In which range are the numbers that the net gets?
+#
+# <details><summary>Answer</summary>
+#
+# No. Subtracting the training set's mean activity from each pixel is the only preprocessing that the paper names. With
+# pixels from 0 to 255 the net gets numbers between −255 and 255, mostly within ±150. (The unit itself is not stated.)
+#
+# </details>
+#
+# **3.** A test image is darker than the training images on average. Should its own mean be subtracted instead of the
+# training set's?
+#
+# <details><summary>Answer</summary>
+#
+# No. The net has learned with one constant image subtracted from every input, and its biases belong to that constant.
+# Another mean for each image is another function of the image: it would remove the brightness, which the net was
+# trained to see. And statistics of test images must not enter the input.
+#
+# </details>
+#
 # ## Summary
 #
 # A photograph is scaled until its shorter side has 256 pixels, and the central square is kept; a ratio of 3 : 2 loses a third. The filter that
@@ -508,14 +511,12 @@ assert np.abs(decoded["CMYK"] - decoded["plain JPEG"]).mean() < 3
 assert np.abs(decoded["PNG called .JPEG"] - (squares["coffee"].astype(float) * 128 / 255 + 127)).max() < 4    # half of it, and half of white
 assert reasons.keys() == {"truncated", "a web page", "empty"} and "truncated" in reasons["truncated"]
 assert mean_difference < 1e-4 and left_over < 1e-9
-assert in_bytes.max() / len(images) < 1 and small_error < 1e-3 and 255 * len(images) < 2**24
-assert sky_means[0][0] > 251 and sky_means[1][0] == 250 and 250 * 1_200_000 > 2**28 and np.float32(2**28) + np.float32(250) == 2**28 + 256
-assert central_difference < 1e-4 and corner.mean() > 5 and channel.mean() > 20 and piece_channel.mean() < 2
+assert np.float32(2**28) + np.float32(250) == 2**28 + 256 and 2**28 < 250 * 1_200_000 < 2**29
+assert central_difference < 1e-4 and corner.mean() > 5 and channel.mean() > 20
 assert agree["raw", 1] == 1 and max(agree[name, 1] for name in list(inputs)[1:]) < 0.75
 assert agree["raw", 128] < 0.9
 assert rates[best["raw"]] < rates[best["minus channel mean"]] <= rates[best["minus pixel mean"]]
 assert ends["raw"].min() > 1.1 * ends["minus channel mean"].min() and ends["minus channel mean"].min() > 1.03 * ends["minus pixel mean"].min()
 assert all(0 < best[name] < len(rates) - 1 for name in inputs)              # no best ε at an end of the list
-assert pieces.std(axis=(0, 1, 2)).max() < 1.5 * pieces.std(axis=(0, 1, 2)).min()
 assert channel_std.max() / channel_std.min() < 1.03 and deviation.min() < 3 and np.abs(divided).max() > 30 and np.abs(images - m).max() < 4 * images.std()
 print("All of it holds.")

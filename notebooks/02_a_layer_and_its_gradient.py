@@ -6,7 +6,7 @@
 # did. How these derivatives are computed the paper does not say. It was common knowledge in 2012, and it is the part
 # that goes wrong most often when the paper is programmed.
 #
-# **The question.** The net has 60,965,224 parameters. How does one get that many derivatives for about the price of two
+# **The question.** The net has 60,965,224 parameters. How does one get that many derivatives at about the cost of two
 # more forward passes, and how does one know that they are right?
 #
 # You need: arrays in NumPy, and what a derivative is. About one and a half hours with the exercises.
@@ -332,11 +332,18 @@ print(f"without it: largest relative error {relu_error:.0e}")
 # %% [markdown]
 # ## The check
 #
-# Put together: a random `dy`, so that $L = \sum_j \partial y_j\, y_j$ is a loss whose gradient by $y$ is exactly `dy`;
-# float64; every entry of the input and of every parameter; a message that says where.
+# Put together in `check_layer(layer, x, dy=None, seed=0, step=1e-5, tolerance=1e-6)`. First it takes random parameters, in
+# a copy of the layer, and a random `dy`, so that $L = \sum_j \partial y_j\, y_j$ is a loss whose gradient by $y$ is exactly
+# `dy`; all in float64. It runs forward and backward once, and sees that neither has written into its inputs:
 
 # %%
-show_source(check_layer)
+show_source(check_layer, "rng = ", "def output")
+
+# %% [markdown]
+# Then it changes every entry of the input and of every parameter up and down, and compares; its message says where:
+
+# %%
+show_source(check_layer, "worst = 0.0")
 
 # %% [markdown]
 # Why must `dy` be random? Because of bugs like this one: a Linear layer that reads `dy` from the last class to the first
@@ -391,7 +398,7 @@ passes = 1 + 2 * (4 * 6 + 6 * 5 + 5)        # x, W and b
 ### END SOLUTION
 
 # %% tags=["check"]
-check(passes, 119, [(118, "and the one to begin with"), (1 + 2 * 35, "the input is checked, too"),
+check(lambda: passes, 119, [(118, "and the one to begin with"), (1 + 2 * 35, "the input is checked, too"),
                     (1 + 2 * 54, "the biases are checked, too"), (60, "two passes for every number")])
 
 # %% [markdown]
@@ -406,8 +413,8 @@ best_step = (3 * epsilon) ** (1 / 3)        # h/3 − ε/h² = 0, so h³ = 3ε
 ### END SOLUTION
 
 # %% tags=["check"]
-check(best_step, 8.706e-6, [(epsilon ** (1 / 3), "near; but the factors count: h/3 = ε/h²"),
-                            (epsilon ** 0.5, "that is the best step of forward differences")], tolerance=1e-3)
+check(lambda: best_step, 8.706e-6, [(2.2e-16 ** (1 / 3), "near; but the factors count: h/3 = ε/h²"),
+                            (2.2e-16 ** 0.5, "that is the best step of forward differences")], tolerance=1e-3)
 
 # %% [markdown]
 # **4.** A layer of your own. `Scale` multiplies each of $F$ features by a learned factor and adds a learned number:
@@ -485,10 +492,43 @@ check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for
        ([(lr / N, decay) for lr, decay, N in cases], "ε multiplies the decay too, so a smaller ε would weaken it")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** `check_layer` draws a random upstream gradient $g$. What would it miss with a $g$ of ones, for a softmax layer?
+#
+# <details><summary>Answer</summary>
+#
+# Everything. With ones, L is the sum of the outputs, which is 1 for a softmax whatever x is, so the right gradient is
+# 0. A backward pass that returns zeros passes.
+#
+# </details>
+#
+# **2.** You halve $h$, and the error of a central difference doubles. Which of the two errors do you see, and should
+# $h$ be smaller or larger?
+#
+# <details><summary>Answer</summary>
+#
+# The rounding error, which grows like ε/h. (The other one, of the cut series, would fall to a quarter.) So h should be
+# larger.
+#
+# </details>
+#
+# **3.** The gradient of the weights is a *sum* over the images of a batch, yet § 5 speaks of the average over the
+# batch. Where is the division by $N$?
+#
+# <details><summary>Answer</summary>
+#
+# In the loss, which is a mean over the images: its gradient brings the factor 1/N, and every layer's dy contains it. A
+# layer that divided again would be wrong by a factor N.
+#
+# </details>
+#
 # ## Summary
 #
 # A layer computes $y$ from $x$ and hands back $\partial x$ when it is given $\partial y$. Every product in forward gives each of its factors $\partial y$ times
-# the other factor, and contributions to the same number are added. Going backward once through the net gives all 60,965,224 derivatives for about the price of two more
+# the other factor, and contributions to the same number are added. Going backward once through the net gives all 60,965,224 derivatives at about the cost of two more
 # forward passes. Central differences in float64 with a step of $10^{-5}$ confirm each of them to eight digits, except at kinks. A check needs a random
 # $\partial y$, as $\partial y = 1$ hides errors.
 #

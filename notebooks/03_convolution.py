@@ -502,7 +502,7 @@ multiply_adds = sum(P * P * K * R * R * C for P, K, R, C in (
 ### END SOLUTION
 
 # %% tags=["check"]
-check(multiply_adds, 665_784_864,
+check(lambda: multiply_adds, 665_784_864,
       [(1_076_634_144, "conv2, conv4 and conv5 see half the maps: 48, 192 and 192"),
        (661_986_432, "conv1 has 55 positions along each side, not 54")], tolerance=1e-12)
 
@@ -611,6 +611,39 @@ check(lambda: [two_sides(*answer) for answer in answers], right,
       [([[left, left] for left, _ in right], "one layer here has a wrong backward: the right side must call backward, and differ")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** Kernels of 11×11, 4 pixels apart, are laid on 224 pixels without padding. How many places fit along a side, how
+# many pixels are left over, and how many zeros make it 55?
+#
+# <details><summary>Answer</summary>
+#
+# (224 − 11) / 4 = 53.25, so 54 places, and one pixel is left over. For 55 places 10 + 54 · 4 + 1 = 227 pixels are
+# needed: three zeros.
+#
+# </details>
+#
+# **2.** Two convolutions of 3×3 in a row, without anything between them, see the same 5×5 pixels as one of 5×5. For one
+# channel, is every kernel of 5×5 the result of two of 3×3?
+#
+# <details><summary>Answer</summary>
+#
+# No. Two kernels have 18 numbers, a kernel of 5×5 has 25. (The product of the two is a kernel of 5×5, but only special
+# ones arise.) With a ReLU between them they are no single convolution at all.
+#
+# </details>
+#
+# **3.** conv2 has two groups and 307,200 weights. How many would it have with one group, and how many multiply-adds per
+# image?
+#
+# <details><summary>Answer</summary>
+#
+# Twice as many of both: 614,400 weights and 447,897,600 multiply-adds, because each kernel sees 96 maps instead of 48.
+#
+# </details>
+#
 # ## Summary
 #
 # A convolution multiplies each window of an image with each kernel, which seven loops say and one matrix product computes. im2col copies the

@@ -368,7 +368,7 @@ layers = int(np.ceil(np.log(0.001) / np.log(0.4)))          # 0.4^L < 0.001
 ### END SOLUTION
 
 # %% tags=["check"]
-check(layers, 8, [(7, "0.4⁷ is 0.0016"), (9, "one fewer is enough"), (np.log(0.001) / np.log(0.4), "a whole number of layers")])
+check(lambda: layers, 8, [(7, "0.4⁷ is 0.0016"), (9, "one fewer is enough"), (np.log(0.001) / np.log(0.4), "a whole number of layers")])
 
 # %% [markdown]
 # **4.** A *leaky* ReLU cannot die: $y = x$ where $x > 0$, else $0.1\,x$. Write the layer.
@@ -389,6 +389,38 @@ check_gradients(LeakyReLU, [rng.permutation(np.linspace(-2, 2, 24)).reshape(4, 6
                 forward=lambda layer, x: np.where(x > 0, x, 0.1 * x))
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** Multiply all weights and the bias of a hidden ReLU by $c > 0$, and divide the weights that read its output by
+# $c$. What changes in the net's outputs? And with tanh?
+#
+# <details><summary>Answer</summary>
+#
+# Nothing changes with ReLU: max(0, cx) = c max(0, x). With tanh the outputs change, since tanh(cx) is not c tanh(x):
+# the scale of the weights decides how far it saturates.
+#
+# </details>
+#
+# **2.** A ReLU's input is negative for every image. What can bring it back?
+#
+# <details><summary>Answer</summary>
+#
+# Not its own gradient, which is 0 for its weights and its bias. Only a change elsewhere can: other inputs from the
+# layers below, what is left of its own momentum, or weight decay, which shrinks the weights until the bias decides.
+#
+# </details>
+#
+# **3.** Figure 1 gives each net its own learning rate. Why would one rate for both not be fairer?
+#
+# <details><summary>Answer</summary>
+#
+# The best rate differs between the two. At one common rate the comparison shows which net that rate suits, so whoever
+# chooses the rate chooses the winner.
+#
+# </details>
+#
 # ## Summary
 #
 # tanh is flat far from 0, where its gradient is lost; ReLU keeps the slope 1 on the whole positive side. With the paper's pixels and initial

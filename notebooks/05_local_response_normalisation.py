@@ -296,9 +296,41 @@ kept, more = 2 * 55 * 55 * 96, 55 * 55 * 96
 ### END SOLUTION
 
 # %% tags=["check"]
-check([kept, more], [580_800, 290_400], [([290_400, 290_400], "x and d are two arrays")])
+check(lambda: [kept, more], [580_800, 290_400], [([290_400, 290_400], "x and d are two arrays")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** All responses at one place double. How does $b$ change where $\alpha \sum a^2$ is much smaller than $k$, and
+# where it is much larger?
+#
+# <details><summary>Answer</summary>
+#
+# Where it is much smaller the divisor is the constant k^β, so b doubles. Where it is much larger, b is proportional to
+# a / (a²)^0.75 = a^−0.5, so b becomes *smaller*, by the factor 0.71.
+#
+# </details>
+#
+# **2.** Can normalisation turn a positive response into zero or a negative one?
+#
+# <details><summary>Answer</summary>
+#
+# No. The divisor is positive and finite, so signs and zeros stay.
+#
+# </details>
+#
+# **3.** How many maps are in the window of maps 0, 1 and 2 of the first layer, and of map 47, the last one of the first
+# GPU?
+#
+# <details><summary>Answer</summary>
+#
+# Three, four and five. Map 47 has three (45 to 47) if the window stops at the GPU's edge, as here; it would have five
+# if it crossed.
+#
+# </details>
+#
 # ## Summary
 #
 # Each response is divided by a power of $k$ plus the summed squares of the responses in five neighbouring maps at the same pixel. The formula depends on the

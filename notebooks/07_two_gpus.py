@@ -7,8 +7,8 @@
 # those on their own card (§ 3.5). Against a net with half the kernels on one card, this lowered the errors by 1.7 and
 # 1.2 points (top-1 and top-5).
 #
-# **The question.** Are two towers another kind of net, or a familiar one in disguise? What has to cross from card to
-# card, in which direction, and how many bytes is it? And what fills the 3 GB?
+# **The question.** Are two towers another kind of net, or a grouped one computed in two places? What has to cross from
+# card to card, in which direction, and how many bytes is it? And what fills the 3 GB?
 #
 # You need chapter [03](03_convolution.ipynb), for groups; chapter [00](00_overview.ipynb) has the net's numbers.
 # About an hour and a half with the exercises. All chapters: [README](README.md).
@@ -30,7 +30,7 @@ rng = np.random.default_rng(7)
 #
 # Figure 2 of the paper shows the net as two rows of boxes with lines between them. We draw it from the code. The
 # boxes are the shapes of the layers of each tower; the lines are *measured*: in the net made as one piece, we send a
-# gradient into the maps of one tower only, and look whose inputs get some of it. `sees[name][t, s]` says whether half
+# gradient into the maps of one tower only, and see whose inputs receive some of it. `sees[name][t, s]` says whether half
 # $t$ of a layer's outputs depends on half $s$ of its inputs.
 
 # %%
@@ -121,10 +121,10 @@ outputs_difference = np.abs(net.predict(images) - whole.predict(images)).max()
 print(f"largest difference of probabilities {outputs_difference:.0e}, of probabilities up to {net.predict(images).max():.4f}")
 
 # %% [markdown]
-# Equal outputs at one point could be luck; equal gradients of all parameters hardly. We take the small net with
-# 64-bit numbers, so that rounding cannot hide anything, random biases, and dropout on. **Expect** relative
-# differences near $10^{-15}$, and, to see that the test can fail, a large one if the second tower does not listen to
-# the first in conv3.
+# Equal outputs at one point could be coincidence. Equal gradients of all parameters are much stronger evidence. We take
+# the small net with 64-bit numbers, so that rounding cannot hide anything, random biases, and dropout on. **Expect** relative
+# differences near $10^{-15}$, and, to see that the test can fail, a large one if the second tower ignores the
+# maps of the first in conv3.
 
 # %%
 def in_double(network, weights=None):
@@ -158,14 +158,14 @@ deaf_apart = apart(two.join(two.loss_and_gradients(x, labels, step=3)[1]), gradi
 print(f"apart {deaf_apart:.1g}")
 
 # %% [markdown]
-# So "two GPUs" is no other kind of net: it is a way to compute a grouped one. What *is* peculiar is the grouping
-# itself: conv2, conv4 and conv5 see half of the maps, on however many cards the net runs.
+# So "two GPUs" is not another kind of net: it is a way to compute a grouped one. The unusual part is the grouping: conv2,
+# conv4 and conv5 see half of the maps, on however many cards the net runs.
 #
 # ## The exchange and its gradient
 #
-# Call $x_s$ what tower $s$ sends. Forward, every receiving tower $t$ gets the same: $z_t = (x_0, x_1)$, joined along
-# the maps. Backward, tower $t$ has a gradient $g_t = \partial L / \partial z_t$ for all of that, and $x_s$ has gone
-# into both $z_0$ and $z_1$. The chain rule adds up over all uses:
+# Tower $s$ sends $x_s$. Forward, every receiving tower $t$ gets the same: $z_t = (x_0, x_1)$, joined along the maps.
+# Backward, tower $t$ has a gradient $g_t = \partial L / \partial z_t$ for all of that. As $x_s$ is a part of both $z_0$
+# and $z_1$, the chain rule adds up over both uses:
 #
 # $$\frac{\partial L}{\partial x_s} = \sum_t g_t[s],$$
 #
@@ -222,10 +222,10 @@ print(f"bytes per image: card 0 sent {sent[0]:,}, card 1 sent {sent[1]:,}; 4 · 
 # %% [markdown]
 # Is that much? Compare two other ways to use two cards. If every layer saw all maps, three more layers would need an
 # exchange. And if each card had the *whole* net and half of the images ("data parallel", the usual way today), the
-# cards would have to swap the gradients of all parameters in each step, whatever the number of images. To have
-# seconds, let a connection carry 4 GB a second (an assumption, half of what PCIe 2.0 with 16 lanes promises), and
-# compare with the paper's own time per batch of 128, from 5.5 days for 90 passes over 1.2 million images. **Expect**
-# the paper's way to cost a few hundredths of the time, and the other two to be several times as dear.
+# cards would have to exchange the gradients of all parameters in each step, whatever the number of images. To get
+# seconds, let a connection carry 4 GB a second (an assumption, half of the nominal rate of PCIe 2.0 with 16 lanes), and
+# compare with the paper's time per batch of 128, from 5.5 days for 90 passes over 1.2 million images. **Expect** the
+# paper's way to take a few hundredths of the time, and the other two several times as much.
 
 # %%
 more = {name: int(np.prod(outputs[name])) for name in ("pool1", "relu3", "relu4")}        # into conv2, conv4, conv5
@@ -243,9 +243,9 @@ for name, size in each_way.items():
 #
 # ## Three gigabytes
 #
-# What does a card need for batches of 128? `memory` reckons it from the layers' own arrays. Momentum keeps a velocity
-# for each weight (§ 5), backward needs a gradient for each, and the maps that forward keeps; the layer at work needs
-# room; and two batches of images are on their way in. **Expect** less than half of a card for either tower.
+# What does a card need for batches of 128? `memory` computes it from the layers' arrays: a velocity for each weight (§ 5),
+# a gradient for each, the maps that forward keeps for backward, room for the layer at work, and two batches of images.
+# **Expect** less than half of a card for either tower.
 
 # %%
 ledgers = {"tower 0": net.memory(128)[0], "tower 1": net.memory(128)[1], "both in one": whole.memory(128)[0]}
@@ -268,11 +268,11 @@ axes.text(3060, -0.42, "3 GiB", ha="right", fontsize=9)
 axes.set(yticks=range(3), yticklabels=list(ledgers), xlabel="MiB for batches of 128", xlim=(0, 3200), ylim=(2.5, -0.6))
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=8, handlelength=1.2, columnspacing=1)
 show(figure, "**Figure 7.2.** The memory of a card, by what takes it (from left to right in the legend's order). A tower fills "
-             "less than half of a 3 GB card. The whole net in one piece would fit as well, by this reckoning for *this* program.")
+             "less than half of a 3 GB card. The whole net in one piece would fit as well, in *this* program.")
 
 # %% [markdown]
-# The last bar is no contradiction to the paper, which does not say what its program kept; and the reckoning is for a
-# GPU, not measured on one. It does say why two cards let the net be larger: weights, velocities, gradients and what
+# The last bar does not contradict the paper, which does not say what its program kept; and these numbers are computed
+# for a GPU, not measured on one. They show why two cards let the net be larger: weights, velocities, gradients and what
 # is kept for backward are about halved. The batches are not: both cards get the images.
 #
 # ## One card instead
@@ -288,23 +288,28 @@ for name, (p, m) in counts.items():
     print(f"{name:10} {p:,} parameters, {m:,} multiply-adds")
 
 # %% [markdown]
-# That two towers have the lower error by 1.7 points is a matter of days of training; a small copy of the comparison
-# is in chapter [14](14_what_matters.ipynb).
+# To see the difference of 1.7 points would take days of training. Chapter [14](14_what_matters.ipynb) has a small copy of
+# the comparison.
 #
 # ## Exercises
 #
-# **1.** Into conv3, each tower sends its pooled maps: 13×13 pixels, 128 maps. How many bytes cross in *one* direction
-# for a batch of 128 images, going forward, with 4 bytes a number?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** How many bytes does a tower send in *one* direction, going forward, before a layer whose input is `side`×`side`
+# pixels with `maps` maps in each tower, for a batch of `images`, with 4 bytes a number?
 
 # %% tags=["solution"]
-bytes_conv3 = ...
-### BEGIN SOLUTION
-bytes_conv3 = 128 * 13 * 13 * 128 * 4
-### END SOLUTION
+def bytes_sent(side, maps, images):
+    ### BEGIN SOLUTION
+    return images * side * side * maps * 4
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(bytes_conv3, 11_075_584, [(2 * 11_075_584, "that is both directions"), (11_075_584 / 4, "each number has 4 bytes"),
-                                (13 * 13 * 128 * 4, "that is one image")])
+cases = [(13, 128, 128), (6, 128, 1), (27, 48, 5)]
+right = [n * s**2 * m * 4 for s, m, n in cases]
+check(lambda: [bytes_sent(*case) for case in cases], right,
+      [([2 * b for b in right], "that is both directions"), ([b // 4 for b in right], "each number has 4 bytes"),
+       ([b // n for b, (_, _, n) in zip(right, cases)], "that is one image"), ([b // s for b, (s, _, _) in zip(right, cases)], "the maps are squares")])
 
 # %% [markdown]
 # **2.** Write the backward pass of an exchange between two towers: from `g0` and `g1`, the gradients for the joined
@@ -318,29 +323,39 @@ def exchange_backward(g0, g1, width):
     ### END SOLUTION
 
 # %% tags=["check"]
-check(exchange_backward(g[0], g[1], 3), [back[0], back[1]],
-      [([g[0][..., :3], g[1][..., 3:]], "the other tower used these maps, too: its gradient has to come back and be added"),
-       ([g[0][..., 3:] + g[1][..., 3:], g[0][..., :3] + g[1][..., :3]], "the towers are the wrong way round"),
-       ([back[0] / 2, back[1] / 2], "a sum, not a mean: the chain rule adds up over all uses")])
+cases = [(rng.standard_normal((n, 2, 3, w + v)), rng.standard_normal((n, 2, 3, w + v)), w) for n, w, v in ((1, 3, 3), (2, 2, 5))]
+
+
+def flat(answers):
+    return np.concatenate([np.ravel(part) for pair in answers for part in pair])
+
+
+check(lambda: flat(exchange_backward(*case) for case in cases), flat(((a + b)[..., :w], (a + b)[..., w:]) for a, b, w in cases),
+      [(flat((a[..., :w], b[..., w:]) for a, b, w in cases), "the other tower used these maps, too: its gradient has to come back and be added"),
+       (flat(((a + b)[..., w:], (a + b)[..., :w]) for a, b, w in cases), "the towers are the wrong way round"),
+       (flat(((a + b)[..., :w] / 2, (a + b)[..., w:] / 2) for a, b, w in cases), "a sum, not a mean: the chain rule adds up over all uses")])
 
 # %% [markdown]
-# **3.** If conv2, conv4 and conv5 saw the maps of both cards, how many numbers more would each card have to send per
-# image, going forward? Conv2 gets 27×27 pixels with 48 maps per card, the others 13×13 with 192.
+# **3.** With $T$ towers instead of two (each with $1/T$ of the maps), every tower receives the maps of all others. How
+# many numbers cross between cards in all, per image and forward, before a layer with `numbers` inputs in the whole net,
+# if every pair of towers has its own connection?
 
 # %% tags=["solution"]
-numbers_more = ...
-### BEGIN SOLUTION
-numbers_more = 27 * 27 * 48 + 2 * 13 * 13 * 192
-### END SOLUTION
+def numbers_crossing(numbers, T):
+    ### BEGIN SOLUTION
+    return numbers * (T - 1)                            # each of the numbers goes to the T − 1 towers that lack it
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(numbers_more, sum(more.values()), [(27 * 27 * 48 + 13 * 13 * 192, "conv4 and conv5 both get 192 maps per card"),
-                                         (2 * sum(more.values()), "that is what both cards send together"),
-                                         (55 * 55 * 48 + 2 * 13 * 13 * 192, "the maps are sent after pooling: 27×27")])
+cases = [(43_264, 2), (43_264, 4), (9_216, 8), (4_096, 1)]
+right = [n * (T - 1) for n, T in cases]
+check(lambda: [numbers_crossing(*case) for case in cases], right,
+      [([n * T for n, T in cases], "no tower sends to itself"), ([n * (T - 1) // T for n, T in cases], "that is what one tower receives, or sends to each of the others together"),
+       ([n // T * (T - 1) // 1 for n, T in cases], "that is what one tower receives")])
 
 # %% [markdown]
-# **4.** From how many images in a batch on does data parallelism send less than the paper's way (each way, in a
-# step)? Per image the paper's way sends 58,624 numbers; data parallelism sends 60,965,224, whatever the batch.
+# **4.** From how many images in a batch on does data parallelism send less than the paper's way (each way, in a step)?
+# Per image the paper's way sends 58,624 numbers; data parallelism sends 60,965,224, whatever the batch.
 
 # %% tags=["solution"]
 fewest = ...
@@ -349,11 +364,53 @@ fewest = 60_965_224 // 58_624 + 1
 ### END SOLUTION
 
 # %% tags=["check"]
-check(fewest, 1040, [(1039, "with 1039 images the paper's way still sends less: it must be more than the quotient"),
-                     (60_965_224 / 58_624, "a whole number of images"),
-                     (2156, "per image in a step: forward and backward, 58,624 numbers")], tolerance=1e-9)
+check(lambda: fewest, 1040, [(1039, "with 1039 images the paper's way still sends less: it must be more than the quotient"),
+                             (60_965_224 / 58_624, "a whole number of images"),
+                             (2156, "per image in a step: forward and backward, 58,624 numbers")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** Why is an exchange cheaper before conv3 than before conv2?
+#
+# <details><summary>Answer</summary>
+#
+# The maps are smaller there. conv2 gets 27·27·48 = 34,992 numbers from each card, conv3 only 13·13·128 = 21,632.
+#
+# </details>
+#
+# **2.** Both towers start with exactly the same random weights, also for the two halves that a kernel of conv3 or a
+# neuron sees, and there is no dropout. What do they learn?
+#
+# <details><summary>Answer</summary>
+#
+# The same thing. Both see the same image, compute the same maps and get the same gradients, so they stay equal: the net
+# is one of half the width, computed twice. Different random numbers break this symmetry.
+#
+# </details>
+#
+# **3.** The batch is doubled. What happens to the bytes sent per step in the paper's scheme, and what under data
+# parallelism?
+#
+# <details><summary>Answer</summary>
+#
+# The paper's scheme sends activations, so twice as many. Data parallelism sends the gradients of the weights once per
+# step, whatever the batch: no change.
+#
+# </details>
+#
+# ## Summary
+#
+# Two towers are one net whose second, fourth and fifth convolutions have two groups: outputs and all gradients agree.
+# Only activations cross between the cards, before conv3, fc6, fc7 and fc8, and their gradients on the way back; weights
+# never move. Backward sums over the receivers what each says about the same maps. That is 58,624 numbers per image and
+# step in either direction, a few hundredths of the paper's time. What memory a card needs for its weights, velocities,
+# gradients and maps is about halved.
+#
+# Next: [08, The whole net](08_the_whole_net.ipynb), with the memory and the time of each layer.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.

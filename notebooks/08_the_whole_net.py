@@ -4,10 +4,10 @@
 # **What the paper says.** Eight layers with weights: five convolutions, three fully connected layers, and a softmax
 # over 1000 classes (§ 3.5). Normalisation follows the first two convolutions, pooling follows both normalisations and
 # the fifth convolution, and a ReLU follows every layer but the last. Figure 2 of the paper gives sizes for all of it.
-# Memory and time set the limit to the size of the net (§ 1); where either is spent, the paper does not say.
+# Memory and time limit the size of the net (§ 1); the paper does not say which layers use them.
 #
-# **The question.** What does each layer see, hold and cost? Which layers fill the memory, which take the time, and is
-# it the arithmetic that takes it?
+# **The question.** What does a unit of each layer see? Which layers fill the memory, which take the time, and is it spent
+# on arithmetic?
 #
 # You need chapters [03](03_convolution.ipynb), [05](05_local_response_normalisation.ipynb) and
 # [06](06_overlapping_pooling.ipynb) for the layers; [00](00_overview.ipynb) counts parameters and multiply-adds.
@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tools
-from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source, timed
+from tools import BLACK, BLUE, ORANGE, check, photo, show, timed
 from alexnet import AlexNet, summary
-from nn import SGD, Conv2d, Linear, MaxPool2d, Profile, SoftmaxCrossEntropy
+from nn import Conv2d, MaxPool2d, Profile
 from nn.loss import softmax
 from nn.run.memory import arrays_in
 
@@ -32,8 +32,8 @@ rng = np.random.default_rng(8)
 # ## A picture first
 #
 # We take the net in one piece (chapter [07](07_two_gpus.ipynb) shows that it is the same net), and with one thread,
-# so that times can be compared later on. `summary` lists what every layer puts out. **Expect** two movements in
-# opposite directions: the maps shrink from 290,400 numbers to 1000, and most weights are at the other end, in fc6.
+# so that times can be compared later on. `summary` lists the output of every layer. **Expect** the outputs to shrink from
+# 290,400 numbers to 1000, and most weights to be near the end, in fc6.
 
 # %%
 net = AlexNet(towers=1, threads=1, convolution="direct")    # what this means: under "Time"
@@ -51,7 +51,7 @@ axes.set(yscale="log", ylim=(500, 2e8), ylabel="numbers", xticks=np.arange(len(p
 axes.set_xticklabels(list(out), rotation=60, ha="right", fontsize=8, rotation_mode="anchor")
 axes.legend(loc="upper left")
 show(figure, "**Figure 8.1.** What every layer puts out for one image (line), and the weights of those that have some (bars), on "
-             "a logarithmic scale. At the left there is little to know and much to hold, at the right the reverse.")
+             "a logarithmic scale. Early layers have few weights and large outputs, late ones the reverse.")
 
 # %% [markdown]
 # ## The net as a formula
@@ -90,18 +90,14 @@ with net.workers.one_blas_thread():
     by_formula = softmax(f("fc8", x))
 formula_difference = np.abs(by_formula - net.predict(image)).max()
 print(f"{by_formula.shape}, sum {by_formula.sum():.6f}, difference {formula_difference:.0e}")
-show_source(Linear.forward)
-show_source(SoftmaxCrossEntropy)
 
 # %% [markdown]
-# The loss is $-\ln p$ of the right class, and its gradient for $z$ is $(p - \text{one-hot}) / N$ for $N$ images:
-# chapter [02](02_a_layer_and_its_gradient.ipynb) derives it. From there backward goes the formula in reverse.
+# From the loss, backward goes through the formula in reverse.
 #
 # ## Shapes
 #
 # A convolution or a pooling with windows of $z$ pixels, stride $s$ and $a + e$ zeros on the two sides makes
-# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. That rule, the number of kernels and nothing else
-# give all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
+# $\lfloor (H + a + e - z)/s \rfloor + 1$ of a side of $H$ pixels. This rule and the number of kernels give all shapes. **Expect** 224 → 55 → 27 → 13 → 6, and agreement with `summary` in every layer.
 
 # %%
 def naive_shape(layer, side, channels):
@@ -194,15 +190,15 @@ show(figure, f"**Figure 8.2.** Left: the squares that one unit of each layer see
              f"The field has sharp edges, but it is used mostly in its middle. {credit}")
 
 # %% [markdown]
-# Luo and others ("Understanding the effective receptive field", 2016) noticed that: the part of the field that counts
-# is smaller than the field computed above. Of the 36 places of pool5 only (2, 2) has its whole square inside the
+# Luo and others ("Understanding the effective receptive field", 2016) showed this: the part of the field that has most
+# of the influence is smaller than the field computed above. Of the 36 places of pool5 only (2, 2) has its whole square inside the
 # image; that of (0, 0) begins 64 pixels outside and ends at pixel 130, with zeros in place of what is missing. fc6 is
 # the first layer that sees all of the image.
 #
 # ## Memory
 #
-# Training keeps three numbers for each parameter: itself, its velocity and its gradient. And forward keeps for
-# backward what the layers ask for. We let one image through and look at the caches. An array that two layers keep
+# Training keeps three numbers for each parameter: itself, its velocity and its gradient. And forward keeps the layers'
+# caches for backward. We run one image through the net and look at them. An array that two layers keep
 # (ReLU's output is also the next layer's input) counts once, and the image not at all. **Expect** a number for each
 # layer, and in all as many bytes as `net.memory` says.
 
@@ -252,11 +248,11 @@ show(figure, "**Figure 8.3.** Memory of training, stage by stage. Convolutions n
 #
 # ## Time
 #
-# Now the clock. What a network runs are fast forms of its layers (`nn/fast/`): the same results within rounding, sooner.
-# `net.layers` holds them, and all times in this chapter are theirs. This chapter's net has `convolution="direct"`: its
-# convolutions do every multiply-add that we counted. (The default saves most of them: see the end of this section.) We make every one note when it begins and ends, as `benchmarks/step.py` does, and run a training
-# step with 16 images three times; the fastest counts. (Other programs on the machine can only slow it down.) Going
-# forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
+# A network runs fast forms of its layers (`nn/fast/`), which give the same results within rounding. `net.layers` holds
+# them, and all times in this chapter are theirs. This chapter's net has `convolution="direct"`: its
+# convolutions do every multiply-add that we counted. (The default saves most of them: chapter
+# [18](18_fewer_multiplications.ipynb).) We let every layer note when it begins and ends, and run a training step with 16
+# images three times; the fastest counts, as other programs can only slow it down. Going forward, a layer with weights has its multiply-adds; going backward, twice as many (one product for the weights, one
 # for the input), except conv1, whose input needs no gradient. **Expect** the convolutions to take most of the time,
 # and the layers without any multiply-adds a good part of it all the same. The sum over the layers should be nearly
 # the whole step.
@@ -327,32 +323,7 @@ show(figure, "**Figure 8.4.** A training step of 16 images, forward and backward
 # %% [markdown]
 # So multiply-adds predict the time of the convolutions roughly, and say nothing about other layers. (LRN's window sum
 # *is* a matrix product in this program, with a band matrix of which at most 5 numbers in a row are not zero. That is
-# not counted here: it is the price of the method, not of the formula.)
-#
-# And the update? `SGD.step` takes no notice of the batch size. **Expect** a time that matters for 16 images, and that
-# would be an eighth of that share for 128.
-
-# %%
-gradients = net.loss_and_gradients(batch[:1], labels[:1])[1]
-optimiser = SGD(net)
-update, = timed(lambda: optimiser.step(gradients, 1e-9), rounds=3)
-print(f"the update {1e3 * update:.0f} ms: {update / whole:.0%} of the rest for 16 images, about {update / whole / 8:.1%} for 128")
-
-# %% [markdown]
-# And the saving? By default, a network's convolutions run by Winograd's algorithm (`nn/fast/winograd.py`): on the way to a
-# tile of outputs, each channel takes 64 multiplications instead of 400 for kernels of 5×5, and 49 instead of 225 for 3×3, at
-# the price of some additions before and after, and of a rounding error that is 10 to 50 times as large. **Expect** a step in less than
-# 0.8 of the time, and outputs that agree to four digits.
-
-# %%
-sparing = AlexNet(towers=1, threads=1)                                      # the same weights
-net.loss_and_gradients(batch[:16], labels[:16]), sparing.loss_and_gradients(batch[:16], labels[:16])
-direct_step, winograd_step = timed(lambda: net.loss_and_gradients(batch[:16], labels[:16]),
-                                   lambda: sparing.loss_and_gradients(batch[:16], labels[:16]), rounds=3)
-direct_logits, winograd_logits = (one.forward(batch[:16], train=False)[0] for one in (net, sparing))
-saving_difference = np.abs(direct_logits - winograd_logits).max() / np.abs(direct_logits).max()
-print(f"step of 16 images: direct {1e3 * direct_step:.0f} ms, Winograd {1e3 * winograd_step:.0f} ms, {winograd_step / direct_step:.2f} of it; "
-      f"logits differ by {saving_difference:.0e} of the largest")
+# not counted here, as the formula does not need it.)
 
 # %% [markdown]
 # ## How fast could it be?
@@ -374,7 +345,7 @@ print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth 
       f"{ridge:.1f} multiply-adds in the time of one byte")
 
 # %% [markdown]
-# The last quotient is what counts. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights
+# The last quotient decides. Let a layer do $A$ multiply-adds and move $B$ bytes *at least*: read its weights
 # and its input once, write its output once. Its *intensity* is $I = A / B$. The arithmetic takes $A / \pi$ seconds or
 # more, the bytes $B / \sigma$ or more. So its rate $A / t$ is at most
 #
@@ -438,44 +409,10 @@ show(figure, "**Figure 8.5.** Roofline of one core of the machine that ran this 
 
 # %% [markdown]
 # What keeps most layers below their roof is the copying (im2col), the adding of biases, and the shape of the
-# products: a matrix library first copies its operands into blocks that suit it, which the weights of fc6 hardly repay
-# with 16 images. What the layers *without* multiply-adds do is seen better as bytes a second: what comes in and goes
-# out, divided by the time. **Expect** ReLU to be well ahead of LRN.
-
-# %%
-moved, before = {}, image.size
-for name, floats in out.items():
-    if name in ("relu1", "norm1", "pool1", "relu2", "norm2", "pool2"):
-        moved[name] = 16 * 4 * (before + floats) / spent[name][0]
-    before = floats
-print("GB a second:", {name: round(float(rate) / 1e9, 1) for name, rate in moved.items()}, f"memory: {bandwidth / 1e9:.1f}")
-
-# %% [markdown]
-# ReLU goes through its maps once, LRN many times (squares, window sums, two square roots, a division), with a new
-# array each time. A layer may even be *faster* than memory, because of the **caches**, which the simple model leaves
-# out: small and fast memory in the processor that holds what was used last. Bandwidth is therefore no single number.
-# **Expect** it to be lower for an array too large for the caches.
-
-# %%
-speeds = {}
-with net.workers.one_blas_thread():
-    for size in 2 ** np.arange(18, 28):
-        array, repeats = long[:size // 4], max(1, 2**24 // size)
-        t = min(timed(lambda: [array @ array for _ in range(repeats)], rounds=1)[0] for _ in range(3))
-        speeds[size] = repeats * size / t
-print("GB a second:", {f"{size / 2**20:g} MiB": round(float(speed / 1e9)) for size, speed in speeds.items()})
-
-# %% tags=["figure"]
-figure, axes = plt.subplots(figsize=(7.2, 2.9))
-axes.plot(np.array(list(speeds)) / 2**20, np.array(list(speeds.values())) / 1e9, label="sum of squares, again and again")
-for n in (1, 4, 16, 64):
-    size = n * 4 * out["conv1"] / 2**20
-    axes.axvline(size, color="0.5", ls=":", marker="", lw=1.2)
-    axes.text(size * 1.06, 0.98, f"{n} im.", transform=axes.get_xaxis_transform(), va="top", fontsize=9)
-axes.set(xscale="log", xlabel="array, MiB", ylabel="GB a second", ylim=(0, None))
-axes.legend(loc="center right", bbox_to_anchor=(1, 0.72))
-show(figure, "**Figure 8.6.** How fast one core reads an array that it has just read, by the array's size. Dotted: the size of "
-             "conv1's output for 1, 4, 16 and 64 images. The larger the piece, the slower its numbers come.")
+# products: a matrix library first copies its operands into blocks, which takes long for fc6's weights in comparison with
+# the few products of 16 images. ReLU, LRN and pooling have no multiply-adds in this account: they wait for memory. LRN takes longest,
+# as it goes through its maps many times. A point may even lie above the slope, because of the **caches**, which the
+# model leaves out: small and fast memory in the processor that holds what was used last.
 
 # %% [markdown]
 # ## Batch size
@@ -513,65 +450,58 @@ axes.plot(counts, 1e3 * per_batch[1][1] / counts, color="0.6", ls=":", marker=""
 axes.set(xscale="log", yscale="log", xlabel="images in a batch, N", ylabel="ms per image", xticks=counts, xticklabels=counts)
 axes.minorticks_off()
 axes.legend()
-show(figure, "**Figure 8.7.** Time per image of a training step, by batch size. The fully connected part must read its weights, and write "
+show(figure, "**Figure 8.6.** Time per image of a training step, by batch size. The fully connected part must read its weights, and write "
              "their gradients, once per step however many images share them; the convolutional part gains little.")
 
 # %% [markdown]
 # ## Small pieces
 #
 # If convolutions need no large batch, then a batch may as well go through them a few images at a time, so that maps
-# and columns stay in a cache (Figure 8.6), and the gradients of the pieces are added up. That is what the network
-# does, with `micro_batch` images at a time, or by default such that the largest map of a piece has about
-# `net.forms.piece` numbers. Nothing changes but rounding: a sum over 32 images is the sum over its parts. **Expect** the first stage,
-# whose maps are the largest, to gain nothing from larger pieces, and rather to lose.
+# and columns stay in a cache, and the gradients of the pieces are added up. That is what the network does, with
+# `micro_batch` images at a time, or by default such that the largest map of a piece has about `net.forms.piece` numbers.
+# (With several threads there is a second reason: the threads share out the pieces.) A sum over 6 images is the sum over
+# its parts, so **expect** the same gradients up to rounding. That is a millionth as a rule; where the sum into a ReLU
+# rounds to the other side of zero, its gradient is passed or stopped, and single entries differ by more.
 
 # %%
-first_stage, second_stage = [str(stage) for stage in net.stages[:2]]
-usual = stage_times(16)[1]
-print(f"{net.forms.piece:,} numbers: of 16 images {usual[first_stage]} pieces in {first_stage}, {usual[second_stage]} in {second_stage}")
-tries = [{m: stage_times(32, m)[0] for m in (1, 4, 32)} for _ in range(2)]
-pieces = {m: {stage: min(a[m][stage] for a in tries) for stage in (first_stage, second_stage)} for m in tries[0]}
-for m, total in pieces.items():
-    print(f"pieces of {m:2}: {first_stage} {1e3 * total[first_stage]:5.1f} ms an image, {second_stage} {1e3 * total[second_stage]:5.1f}")
-
-# %%
+pieces = stage_times(16)[1]
 few, labels_few = batch[:6], labels[:6]
 net.micro_batch = 6
 together = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = 2
 in_parts = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = None
-parts_difference = max(np.abs(in_parts[n] - together[n]).max() / np.abs(together[n]).max() for n in ("conv1.W", "conv3.W", "conv5.b"))
-print(f"gradients of 6 images at once and in three parts: largest relative difference {parts_difference:.0e}")
+parts_difference = max(np.linalg.norm(in_parts[n] - together[n]) / np.linalg.norm(together[n]) for n in ("conv1.W", "conv3.W", "conv5.b"))
+print("16 images go through the stages in pieces:", pieces)
+print(f"gradients of 6 images at once and in three parts: {parts_difference:.0e} of their size apart")
 
 # %% [markdown]
-# (On other processors, with other caches, the best size differs. With several threads there is a second reason:
-# pieces are what the threads share out.)
-#
 # ## Exercises
 #
-# **1.** The receptive field: write a function that takes pairs $(z, s)$ of window and stride, first layer first, and
-# returns the side of the square that one unit of the last layer sees.
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** A *dilated* window (Yu and Koltun, 2016) has its $z$ units $e$ apart instead of side by side, so that more is
+# seen with as many weights. Write a function that takes triples $(z, s, e)$ of window, stride and dilation, first layer
+# first, and returns the side of the square that one unit of the last layer sees.
 
 # %% tags=["solution"]
-def receptive_field(pairs):
+def receptive_field(triples):
     ### BEGIN SOLUTION
     r, j = 1, 1
-    for z, s in pairs:
-        r, j = r + (z - 1) * j, j * s
+    for z, s, e in triples:
+        r, j = r + (z - 1) * e * j, j * s
     return r
     ### END SOLUTION
 
 # %% tags=["check"]
-alexnet_pairs, cifar = [(z, s) for z, s, _ in windows.values()], [(5, 1), (3, 2), (5, 1), (3, 2)]
-check([receptive_field(alexnet_pairs), receptive_field(cifar)], [195, 19],
-      [([281, 25], "the new layer's stride counts for the *next* layer: use the old j in r"),
-       ([27, 13], "a step in a deeper layer is j pixels of the image"),
-       ([34, 16], "that is the sum of the windows")])
+nets = [[(11, 4, 1), (3, 2, 1), (5, 1, 1), (3, 2, 1)], [(3, 1, 1), (3, 1, 2), (3, 1, 4)], [(5, 2, 3), (3, 2, 2), (2, 1, 5)], []]
+check(lambda: [receptive_field(triples) for triples in nets], [67, 15, 41, 1],
+      [([67, 7, 19, 1], "e counts: the units of a window are e apart"), ([147, 15, 69, 1], "the new layer's stride counts for the *next* layer: use the old j in r"),
+       ([19, 15, 22, 1], "a step in a deeper layer is j pixels of the image")])
 
 # %% [markdown]
-# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$,
-# $G = 4096$) bound by arithmetic? Use the exact intensity.
+# **2.** A machine does 4 multiply-adds in the time of one byte. From how many images on is fc6 ($F = 9216$, $G = 4096$)
+# bound by arithmetic? Use the exact intensity.
 
 # %% tags=["solution"]
 images_needed = ...
@@ -580,7 +510,7 @@ images_needed = next(n for n in range(1, 1000) if n * 9216 * 4096 / (4 * (9216 *
 ### END SOLUTION
 
 # %% tags=["check"]
-check(images_needed, 17, [(16, "that is N/4 = 4; input and output take bytes as well"), (4, "I is about N/4, not N")], tolerance=1e-9)
+check(lambda: images_needed, 17, [(16, "that is N/4 = 4; input and output take bytes as well"), (4, "I is about N/4, not N")])
 
 # %% [markdown]
 # **3.** How many images can a batch have, if a card has `card` bytes, the net `parameters` numbers of 4 bytes (with
@@ -593,27 +523,70 @@ def largest_batch(card, parameters, kept_per_image):
     ### END SOLUTION
 
 # %% tags=["check"]
-card, parameters, per = 3 * 2**30, all_parameters // 12, all_maps
-check(largest_batch(card, parameters, per), (card - 12 * parameters) // per,
-      [((card - 4 * parameters) // per, "velocities and gradients take as much again, each"),
-       ((card - 3 * parameters) // per, "a number has 4 bytes"), ((card - 12 * parameters) / per, "a whole number of images"),
-       (card // per, "the parameters need room, too")], tolerance=1e-9)
+cards = [(3 * 2**30, 60_965_224, 9_000_000), (2**20, 1000, 70_000)]
+check(lambda: [largest_batch(*card) for card in cards], [(c - 12 * p) // k for c, p, k in cards],
+      [([(c - 4 * p) // k for c, p, k in cards], "velocities and gradients take as much again, each"),
+       ([(c - 3 * p) // k for c, p, k in cards], "a number has 4 bytes"), ([(c - 12 * p) / k for c, p, k in cards], "a whole number of images"),
+       ([c // k for c, p, k in cards], "the parameters need room, too")])
 
 # %% [markdown]
-# **4.** Suppose ReLU, LRN, pooling and dropout took no time at all (`without_work` is their share). By what factor
-# would a step be faster?
+# **4.** Some layers take the `share` of a step's time, and are made `times` as fast. By what factor does a step get
+# faster? (Amdahl's law, 1967. With `share` for ReLU, LRN, pooling and dropout, and `times` without limit, it says what
+# can be gained there at most.)
 
 # %% tags=["solution"]
-factor = ...
-### BEGIN SOLUTION
-factor = 1 / (1 - without_work)         # Amdahl's law
-### END SOLUTION
+def faster(share, times):
+    ### BEGIN SOLUTION
+    return 1 / (1 - share + share / times)
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(factor, 1 / (1 - without_work), [(1 - without_work, "that is the time that remains: the factor is its inverse"),
-                                       (1 / without_work, "the other share remains"), (1 + without_work, "the time left is 1 − share")])
+cases = [(0.25, 1e9), (0.5, 2), (0.9, 10), (0.2, 1)]
+check(lambda: [faster(*case) for case in cases], [1 / (1 - p + p / k) for p, k in cases],
+      [([1 - p + p / k for p, k in cases], "that is the time that remains: the factor is its inverse"),
+       ([1 / (1 - p) for p, k in cases], "that is for layers that take no time at all"), ([k for p, k in cases], "the rest of the step is as slow as before")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** The input becomes 448×448. Which layers get other weights, and how many inputs does fc6 have then?
+#
+# <details><summary>Answer</summary>
+#
+# Only fc6. The sides are (448 + 3 − 11)/4 + 1 = 111, then 55, 27 and 13, so fc6 has 13·13·256 = 43,264 inputs instead
+# of 9,216.
+#
+# </details>
+#
+# **2.** One image goes through fc6 on a machine whose memory gives 15 GB a second. How long does it take at least,
+# however fast the processor is?
+#
+# <details><summary>Answer</summary>
+#
+# fc6 has 37,748,736 weights of 4 bytes, 151 MB. Reading them takes 151 MB / 15 GB/s = 10 ms.
+#
+# </details>
+#
+# **3.** Does a unit of conv5 see the whole image?
+#
+# <details><summary>Answer</summary>
+#
+# No. It sees 163 of 224 pixels along each side, and a unit of pool5 sees 195. fc6 is the first layer that sees the
+# whole image.
+#
+# </details>
+#
+# ## Summary
+#
+# The net is a short formula, and a rule of one line gives all its shapes. A unit of pool5 sees 195 of 224 pixels, and
+# mostly the middle of them. In training the early maps and the weights of fc6 fill the memory. The convolutions take
+# most of the time, but layers without any multiply-adds take a good part of it. A fully connected layer waits for
+# memory unless many images share its weights, and a convolution does not.
+#
+# Next: [09, Data augmentation](09_data_augmentation.ipynb), what the net gets to see.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.
@@ -630,13 +603,11 @@ assert [p for p in range(6) if -64 + 32 * p >= 0 and -64 + 32 * p + 195 <= 224] 
 assert 128 * all_maps == ledger["kept for backward"] and all_parameters == 3 * ledger["weights"]
 assert per_image["conv1"] + per_image["conv2"] > 0.75 * all_maps and per_parameter["fc6"] > all_parameters / 2
 assert 0.7 < covered <= 1.02 and convolutions > 0.45 and without_work > 0.05
-assert update < whole and winograd_step < 0.8 * direct_step and saving_difference < 1e-4
 assert abs(intensity("fc6", 1) - 0.25) < 0.01 and abs(intensity("fc6", 16) / 4 - 1) < 0.05
-assert all(intensity(name, n) > ridge for name, n in sizes.items()) and [usual[first_stage], usual[second_stage]] == [16, 4]
-assert moved["relu1"] > 2 * moved["norm1"] and moved["relu2"] > 2 * moved["norm2"]
+assert all(intensity(name, n) > ridge for name, n in sizes.items())
+assert list(pieces.values())[:2] == [16, 4] and sum(spent["norm1"]) > sum(spent["relu1"])
 assert all(rate < 3 * min(peak, bandwidth * i) for i, rate in points.values() if i > 1)
 assert points["fc6, N = 128"][1] > 2 * points["fc6, N = 1"][1]
-assert max(speeds.values()) > speeds[max(speeds)]
 assert per_batch[1][1] > 3 * per_batch[32][1] and per_batch[1][0] < 5 * per_batch[32][0]
-assert pieces[32][first_stage] > 0.6 * pieces[4][first_stage] and parts_difference < 1e-3
+assert parts_difference < 1e-2
 print("All of it holds.")

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 09 Data augmentation
 #
-# **What the paper says.** With 60 million parameters, 1.2 million images are few. The cheapest way to more is to
+# **What the paper says.** For 60 million parameters, 1.2 million images are few. The cheapest way to more of them is to
 # change them without changing what they show (§ 4.1), in two ways. First: train on random 224×224 crops of the
 # 256×256 images, and on their mirror images; this makes the training set 2048 times as large, though its members
 # depend on one another. Without it the net overfits badly. At test time, average the predictions for ten views.
@@ -25,7 +25,6 @@ from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source
 import data
 import full_runs
 from imaging.pictures import EIGENVALUES, EIGENVECTORS, OnePhotograph
-from imaging.prefetch import Prefetch
 from imaging.views import central_views, colour_axes, colour_noise, draws, mean_image, random_views, ten_views, view_side
 from nn import SGD, Conv2d, Flatten, Linear, MaxPool2d, Network, ReLU, initialise, softmax, top_errors
 
@@ -115,7 +114,7 @@ show(figure, "**Figure 9.2.** Left: the middle is in every crop, the rim in few.
 # So the views are anything but independent, as the paper itself says. What they do: the net cannot rely on exact
 # places of pixels, since these move by up to 31.
 #
-# ## The same, naively
+# ## In code
 #
 # With the mean image (§ 2): it is cut where the image is cut, and mirrored with it.
 
@@ -129,9 +128,9 @@ def naive_views(images, index, side, mean, table):
     return np.stack(views)
 
 # %% [markdown]
-# **Expect** exactly the same numbers, and a difference of many grey levels if the mean is cut from the middle
-# whatever the crop (as the 2012 code did; `mean_image(..., "centre")` is that). We use a mean with some structure,
-# the average of the five photographs.
+# **Expect** the same numbers from the project's `random_views` (in `imaging/views.py`), and a difference of many grey
+# levels if the mean is cut from the middle whatever the crop, as the 2012 code did (`mean_image(..., "centre")`). Our
+# mean is the average of five photographs, so it is rough. The mean of a million is smooth, and the difference small.
 
 # %%
 names = ["astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field"]
@@ -143,11 +142,8 @@ same = np.array_equal(ours, naive_views(photographs, index, 224, mean, draws(5, 
 central = random_views(photographs, index, 224, mean_image(photographs, "centre", 224), 0, 1)
 misplaced = np.abs(central - ours).mean()
 print(f"equal: {same}; with the mean's centre everywhere {misplaced:.1f} grey levels off on average")
-show_source(random_views)
 
 # %% [markdown]
-# (The mean of five photographs is rough; that of a million is smooth, and the difference small.)
-#
 # ## Randomness without state
 #
 # Where do `draws` come from? From (seed, what for, epoch) and the image's number, and from nothing that was drawn
@@ -180,16 +176,12 @@ print("another epoch, another view:", not np.array_equal(alone, next_epoch))
 #
 # $$\mathrm{E}[(p^\top x)^2] = \mathrm{E}[p^\top x\, x^\top p] = p^\top C\, p.$$
 #
-# To make it largest under the condition $p^\top p = 1$, set the derivative of $p^\top C p - \mu\, (p^\top p - 1)$ to
-# zero ($\mu$ is Lagrange's multiplier):
-#
-# $$2\, C p - 2\, \mu\, p = 0 \quad\Longrightarrow\quad C p = \mu\, p, \qquad p^\top C p = \mu.$$
-#
-# So $p$ is an eigenvector, and the variance along it is its eigenvalue. The largest one, $λ_1$, has the direction
-# $p_1$; the largest variance at right angles to $p_1$ is $λ_2$ along $p_2$, and what is left is $λ_3$ along $p_3$.
-# **Expect** from the five photographs: a first axis with all three signs equal (brightness), a second with red
-# against blue, a third with green against both. (The sign of an axis means nothing; α is as often negative.) That is
-# what 4,500 photographs give as well (`EIGENVALUES`, `EIGENVECTORS`).
+# Under the condition $p^\top p = 1$ it is largest where the derivative of $p^\top C p - λ\, (p^\top p - 1)$ is zero:
+# $C p = λ\, p$, and there $p^\top C p = λ$. So $p$ is an eigenvector of $C$, and the variance along it is its eigenvalue:
+# the largest, $λ_1$, along $p_1$; the largest at right angles to $p_1$, $λ_2$, along $p_2$; and $λ_3$ along $p_3$.
+# **Expect** from the five photographs: a first axis with all three signs equal (brightness), a second with red against
+# blue, a third with green against both. (The sign of an axis means nothing; α is as often negative.) 4,500 photographs
+# give the same (`EIGENVALUES`, `EIGENVECTORS`).
 
 # %%
 flat = photographs.reshape(-1, 3).astype(np.float64)
@@ -229,21 +221,21 @@ show(figure, "**Figure 9.3.** Left: pixels in the plane of the two largest axes 
 #
 # $$[\,p_1\; p_2\; p_3\,]\; [\,α_1 λ_1,\; α_2 λ_2,\; α_3 λ_3\,]^\top = \sum_{i=1}^{3} p_i\, α_i\, λ_i, \qquad α_i \sim N(0,\; 0.1^2),$$
 #
-# with α drawn once for an image and each use of it. (Drawn for each pixel it would be noise, not another light.) It
-# is meant to say: an object stays what it is when the intensity and the colour of the light change.
+# with α drawn once for an image and each use of it. The reason: an object stays what it is when the intensity and the
+# colour of the light change. (Drawn for each pixel it would be noise, not another light.)
 #
 # ## λ or √λ?
 #
 # Look at the units. If pixels are in grey levels, $λ$, a variance, is in grey levels *squared*, and so is the
-# formula's result, which is added to grey levels. Multiply all pixels by $c$: $λ$ is multiplied by $c^2$ and so is
-# the shift, while the image only grew by $c$. The printed formula depends on the unit, and the paper does not give
+# formula's result, which is added to grey levels. Multiply all pixels by $c$: $λ$ and the shift are multiplied by $c^2$,
+# the image only by $c$. The printed formula depends on the unit, and the paper does not give
 # one. With $\sqrt{λ}$, the standard deviation along the axis, it would not: that is what the authors' 2012 code does.
 #
 # How much does the brightness (the mean of R, G and B) change? Let $s_i$ be the factor, $λ_i$ or $\sqrt{λ_i}$, and
 # $\bar p_i$ the mean of the three entries of $p_i$. The brightness changes by $\sum_i \bar p_i\, α_i\, s_i$;
 # variances of independent terms add, so its standard deviation is $0.1 \sqrt{\sum_i \bar p_i^2\, s_i^2}$. **Expect**
 # 2.8 grey levels for λ of pixels from 0 to 1 (a faint change), 714 for λ of pixels from 0 to 255 (nothing is left of
-# the image), 6.4 for √λ. (The docstring of `colour_noise`, further down, has 716: it was measured.)
+# the image), 6.4 for √λ.
 
 # %%
 def brightness(factors):
@@ -276,17 +268,14 @@ show(figure, f"**Figure 9.4.** The same five draws of α with the three factors;
 
 # %% [markdown]
 # The project's default is the printed formula with pixels from 0 to 1, the reading under which it makes sense;
-# `factor="deviation"` is √λ. Which of the two the paper's "more than one point" was measured with, the text does not
-# say; the released code has √λ.
-
-# %%
-show_source(colour_noise)
+# `colour_noise(..., factor="deviation")` is √λ. Which of the two the paper's "more than one point" was measured with,
+# the text does not say; the released code has √λ.
 
 # %% [markdown]
 # ## Crop or cut out?
 #
-# One reads that the paper "cuts out a 32×32 block". It does not. It cuts a 224×224 view *out of* 256×256 pixels; 32
-# is the room that is left to move in, a rim that is thrown away. To *erase* a block in the view is a later idea:
+# Some notes say that the paper "cuts out a 32×32 block". It does not. It cuts a 224×224 view *out of* 256×256 pixels; 32
+# is the room that is left to move in. To *erase* a block in the view is a later idea:
 # Cutout (DeVries and Taylor 2017), which makes a net do without any single part of an object. `random_views` can do
 # it, with `cutout=`; it is off by default. **Expect** without it no pixel erased, and with `cutout=32` at most 32·32
 # per view (blocks may reach over the edge).
@@ -371,9 +360,9 @@ def train_net(seed, augment, epochs=80):
     return np.array(curve), in_views(net, test)
 
 # %% [markdown]
-# **Expect** of the net without crops that it learns its 500 images by heart, and does badly in general: that is
-# overfitting. With crops the training error stays higher and the gap much smaller. **Expect** also that ten views
-# help the net that has seen crops, and *harm* the other one: a corner is a place where it has never looked.
+# **Expect** the net without crops to learn its 500 images by heart and to do badly on others, which is overfitting. With
+# crops the training error stays higher and the gap is much smaller. **Expect** also that ten views help the net that has
+# seen crops, and *harm* the other one, which has never seen an image's corner.
 
 # %%
 results = {augment: [train_net(seed, augment) for seed in range(3)] for augment in (False, True)}
@@ -420,9 +409,9 @@ for augment in ways:
     print(f"ten views instead of one, {ways[augment]}: test error {-ten[augment].mean():+.1f} ± {standard_error(ten[augment]):.1f} points")
 
 # %% [markdown]
-# The smaller gap is beyond doubt. The test error falls by little, and three seeds of so small a net cannot say by how
-# much: clothes in Fashion-MNIST are centred already, in the test images as well, so that to know them in other places
-# is of small use. (The paper gives 39.0 % top-1 error with one view where ten have 37.5 %.)
+# The smaller gap is certain. The test error falls by little, and three seeds of so small a net cannot say by how much:
+# clothes in Fashion-MNIST are centred, in the test images as well, so knowing them in other places is of little use.
+# (The paper gives 39.0 % top-1 error with one view where ten have 37.5 %.)
 #
 # The same with the project's small AlexNet, which is larger and has dropout: `python train.py`, 9,000 images and 30
 # epochs, with and without `--no-augment`, three seeds (`results/09_augmentation.csv`, made by
@@ -438,23 +427,19 @@ for augment, table in long_runs.items():
     print(f"{ways[augment]:34}" + "".join(f"{m:10.1f} ± {standard_error(column):.1f}" for m, column in zip(table.mean(0), table.T)))
 
 # %% [markdown]
-# So what crops and mirrors are worth depends on how one tests: nothing that could be seen on the centre, many points
-# over ten views, which is how the paper tests. (Whether that is so on photographs, these runs cannot say.)
+# So the gain from crops and mirrors depends on the test: none that could be measured on the centre, many points over ten
+# views, which is how the paper tests. (These runs say nothing about photographs.)
 #
 # ## Free of charge
 #
-# A batch of 128 views of 224×224 takes a processor some time. The paper makes it on the CPU while the GPUs train on
-# the batch before. In this project threads do it (`Prefetch`): `next()` hands out the oldest batch that has been
-# begun, and has a few more begun.
-
-# %%
-show_source(Prefetch.__next__)
-
-# %% [markdown]
-# We let the GPU be a `sleep`: the processor has nothing to do in that time. It is twice as long as it takes to make a
-# batch of 64. We take the best of three runs. **Expect** that without threads the loop waits for each batch; and that
-# two threads hide most of this. But the work does not vanish: **expect** no fewer seconds of the *processor*. Where
-# the net runs on the same cores, it has to share them, and nothing is free.
+# A batch of 128 views of 224×224 takes a processor some time. The paper makes it on the CPU while the GPUs train on the
+# batch before. In this project threads do it (`imaging/prefetch.py`): `next()` returns the oldest batch, and starts
+# another one.
+#
+# A `sleep` stands for the GPU: the processor has nothing to do in that time. It is twice as long as it takes to make a
+# batch of 64. We take the best of three runs. **Expect** that without threads the loop waits for each batch, that two
+# threads hide most of the wait, and that they need no fewer seconds of the *processor*. Where the net runs on the same
+# cores, it has to share them, and nothing is free.
 
 # %%
 photo_split, colour = data.Split(OnePhotograph(cat, 640), np.zeros(640, np.int64)), colour_noise(copies)
@@ -480,59 +465,82 @@ for workers, (waited, busy) in loops.items():
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Caffe crops 227×227 out of 256×256. How many different views of an image are there, mirror images counted, if
-# *all* places are used?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** Crops of `side`×`side` are cut out of `image`×`image` pixels. How many different views are there, mirror images
+# counted, if *all* places are used? (Caffe crops 227 out of 256.)
 
 # %% tags=["solution"]
-number = ...
-### BEGIN SOLUTION
-number = 2 * (256 - 227 + 1) ** 2
-### END SOLUTION
-
-# %% tags=["check"]
-check(number, 1800, [(2 * 29**2, "that is the paper's way to count: fences and posts, there is one place more"), (900, "mirror images count as well"),
-                     (60, "rows and columns are chosen independently"), (2048, "that is 224")])
-
-# %% [markdown]
-# **2.** Cut a view from an image, subtract the mean image, mirror it if `mirror` is 1.
-
-# %% tags=["solution"]
-def view_of(image, mean, top, left, side, mirror):
+def number_of_views(image, side):
     ### BEGIN SOLUTION
-    view = (image - mean)[top:top + side, left:left + side]
-    return view[:, ::-1] if mirror else view
+    return 2 * (image - side + 1) ** 2
     ### END SOLUTION
 
 # %% tags=["check"]
-found = [view_of(photographs[0], mean, 5, 20, 200, mirror) for mirror in (0, 1)]
-right = (photographs[0] - mean)[5:205, 20:220]
-unmirrored = photographs[0][5:205, 20:220]
-wrong_mean = mean[5:205, 20:220]
-check(found, [right, right[:, ::-1]],
-      [([right, right], "the second is to be mirrored"), ([right, right[::-1]], "mirrored left to right: the columns are turned, not the rows"),
-       ([right, unmirrored[:, ::-1] - wrong_mean], "the mean is mirrored with the image"), ([unmirrored, unmirrored[:, ::-1]], "the mean is missing"),
-       ([right, (photographs[0] - mean)[:, ::-1][5:205, 20:220]], "mirrored first, the cut falls in another place: cut, then mirror")])
+cases = [(256, 227), (256, 224), (32, 24), (28, 28)]
+right = [2 * (H - s + 1) ** 2 for H, s in cases]
+check(lambda: [number_of_views(*case) for case in cases], right,
+      [([2 * (H - s) ** 2 for H, s in cases], "that is the paper's way to count: there is one place more"), ([n // 2 for n in right], "mirror images count as well"),
+       ([2 * (H - s + 1) for H, s in cases], "rows and columns are chosen independently")])
 
 # %% [markdown]
-# **3.** Which share of their pixels do two random crops have in common on average, if a crop of `side` pixels can
-# begin in `n` places each way?
+# **2.** Cutout with a block that may reach over the edge: return a copy of `view` (height, width, colours) in which the
+# block of `size`×`size` pixels that begins at (`top`, `left`) is 0. `top` and `left` may be negative.
 
 # %% tags=["solution"]
-def common_share(side, n):
+def cut_out(view, top, left, size):
     ### BEGIN SOLUTION
-    return (1 - (n**2 - 1) / (3 * n) / side) ** 2
+    view = view.copy()
+    view[max(0, top):max(0, top + size), max(0, left):max(0, left + size)] = 0
+    return view
     ### END SOLUTION
 
 # %% tags=["check"]
-cases = [(224, 32), (24, 4), (24, 1)]
-check([common_share(*case) for case in cases], [(1 - (n**2 - 1) / (3 * n) / s) ** 2 for s, n in cases],
-      [([1 - (n**2 - 1) / (3 * n) / s for s, n in cases], "that is rows alone; the columns must be in common, too"),
-       ([((s - n + 1) / s) ** 2 for s, n in cases], "that is the least share, not the mean")])
+cases, right = [((7, 9), 1, 2, 3), ((6, 5), -2, 3, 4), ((5, 6), 3, -1, 2), ((4, 4), -5, -1, 3)], []
+cases = [(rng.uniform(1, 2, (*shape, 3)), *rest) for shape, *rest in cases]
+for view, top, left, size in cases:
+    i, j = np.indices(view.shape[:2])
+    inside = (i >= top) & (i < top + size) & (j >= left) & (j < left + size)
+    right.append(np.where(inside[..., None], 0, view).ravel())
+kept = [view.copy() for view, *_ in cases]
+
+
+def blocks():
+    found = np.concatenate([np.ravel(cut_out(*case)) for case in cases])
+    if not all(np.array_equal(case[0], copy) for case, copy in zip(cases, kept)):
+        for case, copy in zip(cases, kept):
+            case[0][...] = copy
+        raise tools.NotYet("the view itself has changed: return a copy")
+    return found
+
+
+check(blocks, np.concatenate(right), [(np.concatenate([copy.ravel() for copy in kept]), "nothing is erased")])
+
+# %% [markdown]
+# **3.** Crops of `side` pixels begin in row 0 to `n` − 1, and in column 0 to `n` − 1, all equally often. Which share of
+# the crops contains the pixel in row `i` and column `j`?
+
+# %% tags=["solution"]
+def share_of_crops(i, j, n, side):
+    ### BEGIN SOLUTION
+    def along(i):
+        return (min(i, n - 1) - max(0, i - side + 1) + 1) / n     # starts from i − side + 1 to i, of 0 … n − 1
+    return along(i) * along(j)
+    ### END SOLUTION
+
+# %% tags=["check"]
+cases = [(128, 100, 32, 224), (0, 128, 32, 224), (3, 254, 32, 224), (5, 1, 4, 24), (26, 25, 4, 24)]
+starts = [np.arange(n) for _, _, n, _ in cases]
+right = [np.mean((s <= i) & (i < s + side)) * np.mean((s <= j) & (j < s + side)) for s, (i, j, n, side) in zip(starts, cases)]
+check(lambda: [share_of_crops(*case) for case in cases], right,
+      [([np.mean((s <= i) & (i < s + side)) for s, (i, j, n, side) in zip(starts, cases)], "that is the row alone: the column must be inside as well"),
+       ([1.0] * 5, "the middle is in every crop, the rim in few"),
+       ([min(i + 1, n) / n * min(j + 1, n) / n for i, j, n, side in cases], "the lower and right rim has few crops, too")])
 
 # %% [markdown]
 # **4.** For α = `alpha` (three numbers, already times 0.1), which colour is added to an image with pixels from 0 to
-# 255, by the *printed* formula applied to pixels from 0 to 1? λ (`values`) is given for pixels from 0 to 255; $p_i$
-# is column $i$ of `vectors`. Result in grey levels from 0 to 255.
+# 255, by the *printed* formula applied to pixels from 0 to 1? λ (`values`) is given for pixels from 0 to 255; $p_i$ is
+# column $i$ of `vectors`. Result in grey levels from 0 to 255.
 
 # %% tags=["solution"]
 def colour_shift(alpha, values, vectors):
@@ -541,29 +549,84 @@ def colour_shift(alpha, values, vectors):
     ### END SOLUTION
 
 # %% tags=["check"]
-alpha, lam, p = np.array([0.12, -0.05, 0.2]), EIGENVALUES, EIGENVECTORS
-check(colour_shift(alpha, lam, p), p @ (alpha * lam) / 255,
-      [(p @ (alpha * lam), "that is λ of pixels from 0 to 255: the image is gone"), (p @ (alpha * np.sqrt(lam)), "that is √λ, the 2012 code's"),
-       (p @ (alpha * lam) / 255**2, "that is the shift of pixels from 0 to 1; scale it back to 0 … 255"),
-       (p.T @ (alpha * lam) / 255, "p1, p2, p3 are the columns"), (p @ (alpha * lam / 255) * 255, "λ scales with the square of the pixels")])
+cases = [(np.array([0.12, -0.05, 0.2]), EIGENVALUES, EIGENVECTORS),
+         (np.array([-0.3, 0.1, 0.04]), np.array([900.0, 400.0, 25.0]), np.linalg.qr(rng.standard_normal((3, 3)))[0])]
+
+
+def shifts_by(formula):
+    return [formula(*case) for case in cases]
+
+
+check(lambda: shifts_by(colour_shift), shifts_by(lambda a, l, p: p @ (a * l) / 255),
+      [(shifts_by(lambda a, l, p: p @ (a * l)), "that is λ of pixels from 0 to 255: the image is gone"), (shifts_by(lambda a, l, p: p @ (a * np.sqrt(l))), "that is √λ, the 2012 code's"),
+       (shifts_by(lambda a, l, p: p @ (a * l) / 255**2), "that is the shift of pixels from 0 to 1; scale it back to 0 … 255"),
+       (shifts_by(lambda a, l, p: p.T @ (a * l) / 255), "p1, p2, p3 are the columns")])
 
 # %% [markdown]
-# **5.** `logits` are a net's outputs for the ten views of one image, `(10, classes)`. What does § 4.1 predict? Give
-# the probabilities of the classes.
+# **5.** `logits` are a net's outputs for the views of some images, `(views, images, classes)`. What does § 4.1 predict?
+# Give the probabilities, `(images, classes)`.
 
 # %% tags=["solution"]
-def predict_ten(logits):
+def predict_views(logits):
     ### BEGIN SOLUTION
-    return softmax(logits).mean(0)
+    return np.mean([softmax(one) for one in logits], axis=0)
     ### END SOLUTION
 
 # %% tags=["check"]
-outputs = 3 * rng.standard_normal((10, 6))
-check(predict_ten(outputs), softmax(outputs).mean(0),
-      [(softmax(outputs.mean(0)[None])[0], "the mean is taken after the softmax, of probabilities"), (softmax(outputs).sum(0), "the mean, not the sum"),
-       (softmax(outputs.T).mean(1), "softmax over the classes, not over the views"), (softmax(outputs), "one prediction for the image: average the ten")])
+outputs = [3 * rng.standard_normal(shape) for shape in ((10, 2, 6), (4, 3, 5))]
+
+
+def predicted_by(rule):
+    return np.concatenate([np.ravel(rule(one)) for one in outputs])
+
+
+check(lambda: predicted_by(predict_views), predicted_by(lambda z: sum(softmax(one) for one in z) / len(z)),
+      [(predicted_by(lambda z: softmax(z.mean(0))), "the mean is taken after the softmax, of probabilities"),
+       (predicted_by(lambda z: np.sum([softmax(one) for one in z], axis=0)), "the mean, not the sum")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** How many different crops of 224×224 does an image of 256×256 have, mirror images included, and why does the
+# paper say 2048?
+#
+# <details><summary>Answer</summary>
+#
+# There are 33 places each way, so 2 · 33² = 2,178. The paper counts 32 each way: 2 · 32² = 2,048.
+#
+# </details>
+#
+# **2.** For which images would mirroring be a wrong augmentation?
+#
+# <details><summary>Answer</summary>
+#
+# Where left and right carry the meaning: letters and digits (b and d), traffic signs with arrows, or a task that asks
+# which hand is shown. The class has to survive the change.
+#
+# </details>
+#
+# **3.** The colour shift is drawn once per image. What would an independent shift for each *pixel* be, and what would a
+# first-layer kernel make of it?
+#
+# <details><summary>Answer</summary>
+#
+# Noise. A kernel adds up 11 · 11 places: a common shift adds up 121-fold, independent ones only about √121 = 11-fold,
+# so for the net it is eleven times weaker. It would imitate a bad camera, not another light.
+#
+# </details>
+#
+# ## Summary
+#
+# Crops and mirror images give 2,048 views of an image, which share 91 % of their pixels with each other on average. The
+# colour noise moves all pixels of an image along the principal axes of RGB; as printed, with the eigenvalue, it depends
+# on the unit of the pixels, and with its root it does not. Every view follows from the seed, the epoch and the image's
+# number, so a run can stop and go on. In small experiments views lower overfitting, and they are what makes ten test
+# views useful. Made by other threads while the net computes, they cost no waiting, though they do cost processor time.
+#
+# Next: [10, Dropout](10_dropout.ipynb), the paper's other means against overfitting.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may

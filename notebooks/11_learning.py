@@ -2,14 +2,14 @@
 # # 11 Learning
 #
 # **What the paper says.** The net learns by stochastic gradient descent with batches of 128 images, momentum 0.9 and
-# weight decay 0.0005, which is said to matter: it is no mere regulariser, but lowers the training error, too. Weights
-# start as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth convolution
+# weight decay 0.0005, which is important: it is not only a regulariser, but also lowers the training error. Weights start
+# as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth convolution
 # and of the hidden fully connected layers start at 1, so that their ReLUs get positive inputs at first, all others
 # at 0. The learning rate ε is the same for all layers; it starts at 0.01 and was divided by ten, by hand, whenever the
 # validation error stopped improving: three times in about 90 epochs (§ 5).
 #
-# **The question.** What does momentum buy, and how large may ε be? Do the usual variants of the rule compute the
-# same? And why do many who program this net see a loss that does not move from ln(classes)?
+# **The question.** What is momentum good for, and how large may ε be? Do the usual variants of the rule compute the
+# same? And why do many who program this net see a loss that stays at ln(classes)?
 #
 # You need chapter [02](02_a_layer_and_its_gradient.ipynb). About an hour and a half with the exercises. All chapters:
 # [README](README.md).
@@ -25,8 +25,7 @@ from tools import BLACK, BLUE, GREEN, ORANGE, check, photo, show, show_source
 import data
 from alexnet import AlexNet, SmallAlexNet
 from nn.optim import update
-from nn import SGD, Dropout, Exchange, Flatten, Linear, Network, ReLU, SoftmaxCrossEntropy, initialise, plateau, steps
-from train import learning_rate
+from nn import SGD, Dropout, Exchange, Flatten, Linear, Network, ReLU, SoftmaxCrossEntropy, initialise, plateau
 
 DATA = "fashion-mnist"                  # or "cifar10", or a folder of images
 rng = np.random.default_rng(11)
@@ -34,10 +33,10 @@ rng = np.random.default_rng(11)
 # %% [markdown]
 # ## A picture first
 #
-# Learning means to go down in a landscape: the loss $L$ over all weights. Near a minimum a landscape looks like a
-# valley, and along its main axes like $L = \frac12 \sum_i \lambda_i w_i^2$, with a curvature $\lambda_i$ for each
-# axis. We take two weights with $\lambda = 1$ and $30$: a narrow valley. To walk in it with the project's own `SGD`,
-# we need a network that has nothing but these weights:
+# Learning lowers the loss $L$, a function of all weights. Near a minimum it is nearly
+# $L = \frac12 \sum_i \lambda_i w_i^2$ along its main axes, with a curvature $\lambda_i$ for each axis. We take two
+# weights with $\lambda = 1$ and $30$: a narrow valley. To use the project's own `SGD` on it, we need a network that has
+# nothing but these weights:
 
 # %%
 def descend(w, slope, lr, count, momentum=0.9, weight_decay=0.0):
@@ -103,23 +102,9 @@ print(f"after six steps, ε lowered in between: {rule_difference:.0e} apart")
 show_source(update)
 
 # %% [markdown]
-# The project keeps a velocity for every weight. Biases have no decay (the paper does not say; in the 2012 code they had none). One ε goes in, for all layers.
-#
-# The *mean* over the batch is worth a look. `loss_and_gradients` gives the gradient of the mean loss, and by the sum
-# rule that is the mean of the gradients of the single images. **Expect** equality within rounding of 32 bits.
-
-# %%
-pictures = data.load(DATA)
-images, labels = pictures.train.images[:4000], pictures.train.labels[:4000]
-mean = data.mean_image(images)
-x = ((images - mean) / 100).astype(np.float32)                      # (4000, 28, 28, 1), about -2 … 2
-classes, shape = len(pictures.classes), x.shape[1:]
-small = SmallAlexNet(classes, shape, dropout=0)
-batch = small.join(small.loss_and_gradients(x[:4], labels[:4])[1])
-single = [small.join(small.loss_and_gradients(x[i:i + 1], labels[i:i + 1])[1]) for i in range(4)]
-mean_apart = max(np.abs(batch[name] - np.mean([s[name] for s in single], axis=0)).max() / np.abs(batch[name]).max()
-                 for name in batch)
-print(f"gradient of a batch of four, and mean of four gradients: {mean_apart:.0e} apart")
+# The project keeps a velocity for every weight. Biases have no decay (the paper does not say; in the 2012 code they had
+# none). One ε serves all layers. The gradient of the mean loss is the mean of the single images' gradients, so its size
+# does not grow with the batch.
 
 # %% [markdown]
 # ## How large may ε be?
@@ -179,7 +164,7 @@ show(figure, "**Figure 11.2.** By which factor the distance to the minimum shrin
              "axes shrink at the same rate, 0.95, and ε may be nearly twice as large.")
 
 # %% [markdown]
-# That flat floor is what momentum is for. Call $\kappa$ the ratio of the largest to the smallest curvature of a
+# The flat floor is what momentum is for. Call $\kappa$ the ratio of the largest to the smallest curvature of a
 # valley. Without momentum the best ε makes both ends equally slow:
 # $1 - \varepsilon\lambda_{min} = \varepsilon\lambda_{max} - 1$, so
 # $\varepsilon = 2 / (\lambda_{min} + \lambda_{max})$ and the factor is $(\kappa - 1)/(\kappa + 1)$. With momentum all
@@ -206,14 +191,8 @@ floor = ((1 + 0.9**0.5) / (1 - 0.9**0.5)) ** 2
 # %% [markdown]
 # And on a long slope with constant $g$? The velocity settles where $v = \mu v - \varepsilon g$: at
 # $-\varepsilon g / (1 - \mu)$. With 0.9 that is *ten* times the step without momentum. So ε = 0.01 with momentum 0.9
-# goes about as far as 0.1 without. **Expect** exactly ten.
-
-# %%
-slope_path = descend([0.0], lambda w: np.ones(1), 0.01, 300, 0.9)[:, 0]
-terminal = -(slope_path[-1] - slope_path[-2]) / 0.01
-print(f"terminal speed: {terminal:.6f} times ε g")
-
-# %% [markdown]
+# goes about as far as 0.1 without.
+#
 # ## Variants
 #
 # **ε outside.** PyTorch's rule is $u \leftarrow \mu u + g$, $w \leftarrow w - \varepsilon u$. With constant ε,
@@ -243,39 +222,14 @@ until = int(np.flatnonzero(np.abs(speeds[0] / speeds[1] - 1) > 0.01).max()) + 2 
 print(f"before the change {same_before:.0e} apart; speeds agree within 1 % from step {until} after it on")
 print(f"way gone in the 100 steps after the change: inside {-speeds[0][200:].sum():.1f}, outside {-speeds[1][200:].sum():.1f}")
 
-# %% [markdown]
-# **Nesterov's momentum** looks at the slope where the velocity will carry it: $g$ is taken at $w + \mu v$. On the
-# axis $g = \lambda (w + \mu v)$, and the rule becomes $w_{t+1} = (1 - \varepsilon\lambda)(w_t + \mu v_t)$. As above,
-# that gives $z^2 - (1 - \varepsilon\lambda)(1 + \mu)\, z + (1 - \varepsilon\lambda)\,\mu = 0$, and complex roots have
-# $|z| = \sqrt{\mu\,(1 - \varepsilon\lambda)}$: steep axes are damped more. **Expect** that rate, for
-# $\varepsilon\lambda = 0.3$, against $\sqrt\mu$ for the paper's rule.
-
-# %%
-def nesterov(w, slope, lr, count, momentum=0.9):
-    w, v, path = np.array(w, float), 0.0, [np.array(w, float)]
-    for step in range(count):
-        v = momentum * v - lr * slope(w + momentum * v)
-        w = w + v
-        path.append(w)
-    return np.array(path)
-
-
-damping = [np.abs(walk([1.0], lambda w: 0.3 * w, 1.0, 200)[-20:]).max() ** (1 / 190) for walk in (descend, nesterov)]
-print(f"paper's rule {damping[0]:.3f} (derived {0.9**0.5:.3f}), Nesterov {damping[1]:.3f} (derived {(0.9 * 0.7) ** 0.5:.3f})")
-
 # %% tags=["figure"]
-figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
+figure, axes = plt.subplots(figsize=(6, 2.9))
 for speed, style, color, name in ((speeds[0], "-", BLUE, "ε inside (as printed)"), (speeds[1], "--", ORANGE, "ε outside")):
-    panels[0].plot(range(-20, 100), -speed[180:], color=color, ls=style, marker="", label=name)
-panels[0].set(xlabel="steps after ε ÷ 10", ylabel="speed |v|")
-panels[0].legend()
-for walk, style, color, name in ((descend, "-", BLUE, "the paper's rule"), (nesterov, "--", ORANGE, "Nesterov")):
-    panels[1].plot(walk([1.0], lambda w: 0.3 * w, 1.0, 60), color=color, ls=style, marker="", label=name)
-panels[1].axhline(0, color="0.6", ls="-", marker="", lw=1)
-panels[1].set(xlabel="step", ylabel="w, on an axis with ελ = 0.3")
-panels[1].legend()
-show(figure, "**Figure 11.3.** Left: after a change of ε the printed rule rolls out, the other brakes at once; after 65 "
-             "steps they go at the same speed. Right: Nesterov's momentum swings less on a steep axis.")
+    axes.plot(range(-20, 100), -speed[180:], color=color, ls=style, marker="", label=name)
+axes.set(xlabel="steps after ε ÷ 10", ylabel="speed |v|")
+axes.legend()
+show(figure, "**Figure 11.3.** After a change of ε the printed rule slows down over some tens of steps, the other at once; after 65 steps "
+             "their speeds are equal.")
 
 # %% [markdown]
 # **Weight decay.** As printed, $d\,\varepsilon\,w$ stands beside $\varepsilon\,g$: together they are
@@ -284,7 +238,7 @@ show(figure, "**Figure 11.3.** Left: after a change of ε the printed rule rolls
 #
 # $$w = \frac{\lambda}{\lambda + d}\; w^* .$$
 #
-# Steep axes ($\lambda \gg d$) hardly notice; flat ones, about which the data say little, are drawn to zero.
+# Steep axes ($\lambda \gg d$) hardly change; flat ones, about which the data say little, go towards zero.
 # *Decoupled* decay is another rule: $v \leftarrow \mu v - \varepsilon g$, then
 # $w \leftarrow w + v - \varepsilon\,d\,w$. It rests where $v = \varepsilon\,d\,w$ and
 # $v = -\varepsilon g / (1 - \mu)$, so where $g + (1 - \mu)\,d\,w = 0$: the same number $d$ does only a tenth as much.
@@ -305,9 +259,8 @@ for name, found, decay in (("inside, as printed", rests[0], 0.0005), ("decoupled
     print(f"{name:18} λ = 1, 0.01, 0.0005 rest at {found}, derived {flat / (flat + decay)}")
 
 # %% [markdown]
-# That decay lowers the *training* error, as the paper says of its net, is nothing that a valley shows. What leaving
-# it out does to the *test* error of the small net is among the ablations of chapter [14](14_what_matters.ipynb):
-# nothing that one could be sure of.
+# The paper says that decay lowered even the *training* error of its net. A valley cannot show that, and in the small net
+# the *test* error does not change measurably without decay (chapter [14](14_what_matters.ipynb)).
 #
 # ## Initial values
 #
@@ -405,10 +358,10 @@ show(figure, "**Figure 11.4.** The full net before its first step, layer by laye
              "conv5 on, for all images; the 2012 code's larger weights leave them a choice.")
 
 # %% [markdown]
-# This is the double edge of the bias 1 in § 5. The ReLUs do begin in their linear part: with bias 0 about half of the
-# outputs are positive, with bias 1 and the printed σ nearly all in conv4 and conv5. Fewer neurons of fc6 and fc7 are
-# silent, and all gradients are larger. But where all are positive for all images, a ReLU is no longer a nonlinearity,
-# and the constant drowns what the image has to say. The project made a probe with the full net, on 5,000 photographs
+# So the bias of 1 in § 5 has two effects. The ReLUs do begin in their linear part: with bias 0 about half of the outputs
+# are positive, with bias 1 and the printed σ nearly all in conv4 and conv5. Fewer neurons of fc6 and fc7 are silent, and
+# all gradients are larger. But where all are positive for all images, a ReLU is no longer a nonlinearity, and the
+# constant is much larger than what depends on the image. The project made a probe with the full net, on 5,000 photographs
 # in ten classes (chance: 90 % error), one seed each. Printed values, ε = 0.01: loss at ln 10 from the second epoch
 # on, for the four epochs run. The 2012 code's, ε = 0.01: 84 % error after two epochs, then back to ln 10 for good.
 # The 2012 code's and ε = 0.001: 66 % error after one epoch, 33 % after five. So the project's default is the 2012
@@ -423,6 +376,11 @@ show(figure, "**Figure 11.4.** The full net before its first step, layer by laye
 
 # %%
 warnings.filterwarnings("ignore", category=RuntimeWarning)
+pictures = data.load(DATA)
+images, labels = pictures.train.images[:4000], pictures.train.labels[:4000]
+mean = data.mean_image(images)
+x = ((images - mean) / 100).astype(np.float32)                      # (4000, 28, 28, 1), about -2 … 2
+classes, shape = len(pictures.classes), x.shape[1:]
 
 
 def losses(x, labels, lr=0.02, factor=1.0, **options):
@@ -487,42 +445,30 @@ show(figure, "**Figure 11.5.** Nine ways to fail, or not (solid), beside the hea
 # | goes up from the first step on, then not finite | the sign | one step with a tiny ε has to lower the loss of the same batch |
 # | little to see | the mean not subtracted: with these images and this net it matters little in 50 steps | nothing: not every departure from a recipe is a failure |
 #
-# Zero weights deserve a second look. If all weights of a net are equal, all kernels of a hidden layer compute the
-# same, get the same gradient, and stay equal for ever: the layer is one kernel, many times. (The neurons of the last
-# layer have different labels to meet, and part.) With zeros it is worse: not even a gradient gets through. **Expect**
-# only the last biases to get a gradient from zeros. With 0.01 everywhere (no dropout, no normalisation: it treats the
-# maps at the edge differently), **expect** the kernels to have moved after five steps, and to be equal still.
+# If all weights of a net are equal, all kernels of a hidden layer compute the same, get the same gradient, and stay equal:
+# the layer is one kernel, many times. With zeros not even a gradient passes. **Expect** only the last biases to get one.
 
 # %%
 zeros = SmallAlexNet(classes, shape, init=None)
 gradients = zeros.join(zeros.loss_and_gradients(x[:64], labels[:64])[1])
 alive = [name for name, gradient in gradients.items() if np.any(gradient)]
-equal = SmallAlexNet(classes, shape, init=None, dropout=0, lrn=False)
-equal.load_weights({name: np.full_like(w, 0.01 if name.endswith("W") else 0) for name, w in equal.weights().items()})
-sgd = SGD(equal)
-for step in range(5):
-    sgd.step(equal.loss_and_gradients(x[:64], labels[:64])[1], 0.001)
-kernels = equal.weights()["conv2.W"].reshape(-1, 48)                # (25 · 8, 48)
-symmetry = np.ptp(kernels, axis=1).max() / np.abs(kernels - 0.01).max()
-print(f"gradients from zeros: {alive};  equal start: kernels have moved by up to {np.abs(kernels - 0.01).max():.1g}, "
-      f"and differ by {symmetry:.0e} of that")
+print("gradients from zeros:", alive)
 
 # %% [markdown]
 # ## The schedule
 #
-# "When the validation error stopped improving" was judged by eye. The project has to be definite: no new best in the
-# last three epochs. `plateau` is a function of the errors so far and of nothing else, so that a resumed run goes on
-# alike.
+# "When the validation error stopped improving" was judged by eye. The project's rule: no new best in the last three
+# epochs. `plateau` is a function of the errors so far and of nothing else, so that a resumed run continues alike. (The
+# 2012 code's epochs, 25, 51 and 79 of 91, are `--schedule steps --drop-at 25 51 79`.)
 
 # %%
 show_source(plateau)
-show_source(learning_rate)
 
 # %% [markdown]
-# First on an invented curve, then for real: a net with one hidden layer of 128 neurons, on our 4,000 images, with an
-# ε that is too large for it to settle. **Expect** ε to fall three times and then to be `None`: time to end. And for
-# the real one, **expect** the validation error to drop at once with the first ÷ 10: with the large ε the weights were
-# thrown to and fro across the valley; now they sink to its floor. The later ones have little or nothing left to gain.
+# First on an invented curve, then in a training: a net with one hidden layer of 128 neurons, on our 4,000 images, with an
+# ε that is too large for it to settle. **Expect** ε to fall three times and then to be `None`: the end. And in the
+# training, **expect** the validation error to drop at once with the first ÷ 10: with the large ε the weights oscillate
+# across the valley, and with the smaller one they settle at its floor. The later divisions gain little or nothing.
 
 # %%
 invented = [0.60, 0.50, 0.45, 0.46, 0.45, 0.47, 0.38, 0.37, 0.37, 0.38, 0.37, 0.36, 0.36, 0.36, 0.36, 0.35, 0.36, 0.36, 0.36]
@@ -558,34 +504,28 @@ show(figure, "**Figure 11.6.** Validation errors, and where `plateau` divides ε
              "right falls at its first drop, and gains nothing from the others.")
 
 # %% [markdown]
-# The 2012 code's schedule is a list of epochs: ε = 0.01, and a tenth of it from epoch 25, from 51 and from 79 on,
-# of 91. `steps` does that. **Expect** 25, 26, 28 and 12 epochs.
-
-# %%
-of_2012 = [steps(0.01, epoch, (25, 51, 79)) for epoch in range(91)]
-lengths = [sum(np.isclose(rate, value) for rate in of_2012) for value in (1e-2, 1e-3, 1e-4, 1e-5)]
-print("epochs at 1e-2, 1e-3, 1e-4, 1e-5:", *lengths)
-
-# %% [markdown]
 # ## Exercises
 #
-# **1.** The steepest axis of a valley has $\lambda = 50$. Below which ε do steps shrink, without momentum and with
-# 0.9?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** The steepest axis of a valley has the curvature `steepest`. Below which ε do steps shrink, with momentum $\mu$
+# (and without: $\mu = 0$)?
 
 # %% tags=["solution"]
-without_momentum, with_momentum = ..., ...
-### BEGIN SOLUTION
-without_momentum, with_momentum = 2 / 50, 2 * (1 + 0.9) / 50
-### END SOLUTION
+def limit(steepest, momentum):
+    ### BEGIN SOLUTION
+    return 2 * (1 + momentum) / steepest
+    ### END SOLUTION
 
 # %% tags=["check"]
-check([without_momentum, with_momentum], [0.04, 0.076],
-      [([0.04, 0.04], "momentum allows a larger ε: insert z = −1"), ([1 / 50, 1.9 / 50], "at ελ = 1 steps are best, not at the limit"),
-       ([0.04, 0.4], "the terminal speed is ten times as large, the limit is not"), ([0.04, 0.004], "the limit gets larger with momentum")])
+cases = [(50, 0.0), (50, 0.9), (3, 0.5)]
+check(lambda: [limit(*case) for case in cases], [2 * (1 + m) / l for l, m in cases],
+      [([2 / l for l, m in cases], "momentum allows a larger ε: insert z = −1"), ([(1 + m) / l for l, m in cases], "at ελ = 1 steps are best, not at the limit"),
+       ([2 / (1 - m) / l for l, m in cases], "the terminal speed grows like 1 / (1 − μ), the limit does not")])
 
 # %% [markdown]
-# **2.** PyTorch's rule keeps $u$, with $v = -\varepsilon u$. By which number must $u$ be multiplied at the moment
-# when ε goes from `old` to `new`, so that it goes on like the printed rule?
+# **2.** PyTorch's rule keeps $u$, with $v = -\varepsilon u$. By which number must $u$ be multiplied at the moment when
+# ε goes from `old` to `new`, so that it goes on like the printed rule?
 
 # %% tags=["solution"]
 def factor_of_u(old, new):
@@ -594,8 +534,9 @@ def factor_of_u(old, new):
     ### END SOLUTION
 
 # %% tags=["check"]
-check(factor_of_u(0.01, 0.001), 10, [(0.1, "v = −ε u has to stay the same: a smaller ε needs a larger u"), (1, "then v would jump with ε"),
-                                     (0.9, "the factor depends on ε, not on momentum")])
+cases = [(0.01, 0.001), (0.3, 0.06), (0.02, 0.05)]
+check(lambda: [factor_of_u(*case) for case in cases], [old / new for old, new in cases],
+      [([new / old for old, new in cases], "v = −ε u has to stay the same: a smaller ε needs a larger u"), ([1, 1, 1], "then v would jump with ε")])
 
 # %% [markdown]
 # **3.** Write the standard deviation of He's initial values for a weight of any kind: convolution $(R, S, C, K)$ or
@@ -608,26 +549,83 @@ def he_deviation(shape):
     ### END SOLUTION
 
 # %% tags=["check"]
-check([he_deviation((11, 11, 3, 96)), he_deviation((5, 5, 48, 256)), he_deviation((4096, 1000))],
-      np.sqrt([2 / 363, 2 / 1200, 2 / 4096]),
-      [([2 / 363, 2 / 1200, 2 / 4096], "that is the variance"), (np.sqrt([1 / 363, 1 / 1200, 1 / 4096]), "ReLU cuts half away: 2, not 1"),
-       (np.sqrt([2 / 34848, 2 / 307200, 2 / 4096000]), "only what one neuron sees counts: not K"),
+cases = [(11, 11, 3, 96), (5, 3, 48, 256), (4096, 1000)]
+inputs = [363, 720, 4096]
+check(lambda: [he_deviation(case) for case in cases], np.sqrt([2 / n for n in inputs]),
+      [([2 / n for n in inputs], "that is the variance"), (np.sqrt([1 / n for n in inputs]), "ReLU cuts half away: 2, not 1"),
+       (np.sqrt([2 / np.prod(case) for case in cases]), "only what one neuron sees counts: not K"),
        (np.sqrt([2 / 3, 2 / 48, 2 / 4096]), "a kernel sees R·S pixels of each map")])
 
 # %% [markdown]
-# **4.** With the printed rule and $d = 0.0005$, at which fraction of $w^*$ does a weight rest on an axis with
-# $\lambda = 0.002$?
+# **4.** Weight decay $d$ and the curvatures $\lambda_i$ of the axes are given, and the minima without decay are at
+# $w_i^*$. Where do the weights rest with the printed rule, and where with decoupled decay and momentum $\mu$? Return
+# both arrays.
 
 # %% tags=["solution"]
-fraction = ...
-### BEGIN SOLUTION
-fraction = 0.002 / (0.002 + 0.0005)
-### END SOLUTION
+def resting_places(curvatures, minima, d, momentum):
+    ### BEGIN SOLUTION
+    decoupled = (1 - momentum) * d
+    return minima * curvatures / (curvatures + d), minima * curvatures / (curvatures + decoupled)
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(fraction, 0.8, [(0.2, "that is how much it loses"), (0.002 / 0.00205, "that is decoupled decay"), (0.0005 / 0.002, "λ / (λ + d)")])
+cases = [(np.array([0.002, 1.0]), np.array([1.0, -2.0]), 0.0005, 0.9), (np.array([0.3, 0.01, 2.0]), np.array([0.5, 3.0, 1.0]), 0.02, 0.5)]
+
+
+def places_by(rule):
+    return np.concatenate([np.ravel(part) for case in cases for part in rule(*case)])
+
+
+check(lambda: places_by(resting_places), places_by(lambda l, w, d, m: (w * l / (l + d), w * l / (l + (1 - m) * d))),
+      [(places_by(lambda l, w, d, m: (w * d / (l + d), w * (1 - m) * d / (l + (1 - m) * d))), "that is how much they lose"),
+       (places_by(lambda l, w, d, m: (w * l / (l + d), w * l / (l + d))), "decoupled decay does less: see g + (1 − μ) d w = 0"),
+       (places_by(lambda l, w, d, m: (w * l / (l + d), w * l / (l + d / 10))), "right for a momentum of 0.9 alone"),
+       (places_by(lambda l, w, d, m: (l / (l + d), l / (l + (1 - m) * d))), "as fractions of the minima; where do the weights rest?")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** The batch grows from 128 to 512 images. How does the gradient of the mean loss change, in its expectation and
+# in its noise?
+#
+# <details><summary>Answer</summary>
+#
+# The expectation stays. The standard deviation halves: it falls with the square root of the number of images.
+#
+# </details>
+#
+# **2.** A weight gets no gradient from the loss. With ε = 0.01, decay 0.0005 and momentum 0.9, after how many steps is
+# half of it left?
+#
+# <details><summary>Answer</summary>
+#
+# In the long run each step takes 0.0005 · 0.01 / (1 − 0.9) = 5 · 10⁻⁵ of it. Half is left after ln 2 / (5 · 10⁻⁵),
+# about 13,900 steps: one and a half epochs of 9,375 steps.
+#
+# </details>
+#
+# **3.** With the printed values, a bias of 1 makes nearly all outputs of conv4 and conv5 positive at the start. What
+# would −1 do?
+#
+# <details><summary>Answer</summary>
+#
+# Nearly all of them would be negative, for every image. Their ReLUs would put out 0, and no gradient would come back
+# through them: the layers before could not learn. With 1 the gradient passes, but the layers are nearly linear.
+#
+# </details>
+#
+# ## Summary
+#
+# Momentum lets axes of very different curvature shrink at the same rate, and raises the limit of ε from 2 to 3.8 over
+# the largest curvature. Decay inside the velocity is an L2 penalty; decoupled, the same number does a tenth as much.
+# Initial values decide whether images still differ at the last layer: with σ = 0.01 and a bias of 1 they nearly do not.
+# Most failures show in the first fifty losses, and each has its own look. The schedule divides ε by ten when the
+# validation error stops improving, and most of the gain comes at the first division.
+#
+# Next: [12, Training](12_training.ipynb), the rule at work for thirty epochs.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
@@ -636,15 +634,14 @@ check(fraction, 0.8, [(0.2, "that is how much it loses"), (0.002 / 0.00205, "tha
 # %% tags=["claims"]
 assert left[0.03, 0.9] < left[0.03, 0] < 0.2 and left[0.07, 0] > 50 and left[0.07, 0.9] < 0.2
 assert (paths[0.03, 0.9][:, 0] > 0.1).any() and (paths[0.03, 0][:, 0] <= 0).all()          # overshoots, and does not
-assert rule_difference < 1e-14 and mean_apart < 1e-4
+assert rule_difference < 1e-14
 assert all(np.abs(factors[m] - derived[m]).max() < 0.02 and abs(limits[m] - 2 * (1 + m)) < 0.06 for m in factors)
 on_floor = ((1 - 0.9**0.5) ** 2 < lambdas) & (lambdas < (1 + 0.9**0.5) ** 2)
 assert np.allclose(derived[0.9][on_floor], 0.9**0.5) and 1441.5 < floor < 1442.5 and on_floor.mean() > 0.8
 grows = [needed[1000][i] / needed[10][i] for i in range(3)]
 assert 70 < grows[0] < 140 and 6 < grows[1] < 14 and grows[2] < 1.1 and needed[1000][0] > 3000 and needed[10][2] > 3 * needed[10][0]
-assert abs(terminal - 10) < 1e-6
+assert abs(-speeds[0][199] / 0.1 - 10) < 1e-6                               # terminal speed
 assert same_before < 1e-12 and until == 65 and speeds[0][200:].sum() < 1.5 * speeds[1][200:].sum()
-assert abs(damping[0] - 0.9**0.5) < 0.01 and abs(damping[1] - 0.63**0.5) < 0.01
 assert np.allclose(rests[0], flat / (flat + 0.0005), atol=0.02) and np.allclose(rests[1], flat / (flat + 0.00005), atol=0.02)
 ratios = {name: np.array(s[1:]) / np.array(s[:-1]) for name, s in sizes.items()}
 assert np.allclose(ratios["0.01"], 0.1**0.5, atol=0.05) and np.allclose(ratios["√(2/n)"], 1, atol=0.12)
@@ -662,9 +659,9 @@ assert all(abs(ends[name] - ln) < 0.15 for name in ("printed σ = 0.01, bias 1",
 assert ends["ε a hundred times too small"] > ends["healthy"] + 0.5 and abs(gallery["all weights 0"][0] - ln) < 1e-5
 exploding = ("ε = 1", "pixels not divided by 100", "gradients summed, not averaged", "wrong sign")
 assert all(len(gallery[name]) < 50 and not np.isfinite(gallery[name][-1]) for name in exploding)
-assert alive == ["fc8.b"] and symmetry < 1e-2 and np.abs(kernels - 0.01).max() > 0
+assert alive == ["fc8.b"]
 assert invented_rates[-1] is None and sorted({round(r, 9) for r in invented_rates[:-1]}) == [1e-5, 1e-4, 1e-3, 1e-2]
-assert plateau(0.05, errors) is None and lengths == [25, 26, 28, 12]
+assert plateau(0.05, errors) is None
 assert errors[first_drop] < np.mean(errors[:first_drop]) and min(errors) < min(errors[:first_drop])
 assert min(errors) > min(error for error, rate in zip(errors, rates) if rate > 0.004) - 0.01      # little left to gain
 print("All of it holds.")

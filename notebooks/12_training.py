@@ -6,8 +6,8 @@
 # divided by ten when the error on the validation images stopped improving, three times in all (§ 5). It took five to
 # six days.
 #
-# **The question.** What does a training run look like from outside: what can its curves tell us, and what can they
-# not; what is left when it is killed in the middle, and which mistakes does the trained net still make?
+# **The question.** What do the curves of a training run show, and what do they not show? What is left when the run is
+# killed, and which mistakes does the trained net still make?
 #
 # You need chapters [02](02_a_layer_and_its_gradient.ipynb) and [11](11_learning.ipynb). About one hour with the
 # exercises. All chapters: [README](README.md).
@@ -63,19 +63,18 @@ panels[0].legend()
 for x, text in ((9, "ε = 0.02"), (22.5, "0.002"), (28.7, "0.0002")):
     panels[1].text(x, 1.5, text, ha="center", fontsize=8, color="0.35")
 show(figure, "**Figure 12.1.** A run of the small net: loss and error by epoch, on the training images as the log counts them, and on the "
-             "held-out ones. Dotted: where ε is divided by ten. Before the first line both fall slowly, validation with jumps; after it both drop within two epochs; the second changes little.")
+             "held-out ones. Dotted: where ε is divided by ten. Before the first line both fall slowly, validation with jumps; behind it validation drops within one epoch and training within two; the second changes little.")
 
 # %% [markdown]
-# Three things in this figure want an explanation: why the training curve begins *above* the validation curve, which
+# Three things in this figure need an explanation: why the training curve begins *above* the validation curve, which
 # shows images that the net has never seen; why the validation curve jumps up and down; and why a smaller ε makes both
-# drop within one epoch. We come to each.
+# drop.
 #
 # ## Before any run: a handful of images
 #
-# A long run that learns nothing is an expensive way to find a bug. The cheap way comes first: take fifty images, no
-# dropout and no random views, and learn them by heart. **Expect** a loss that begins near $\ln 10 = 2.30$ (the net
-# knows nothing), and an error of 0 % after some dozens of steps. If it does not come to that, no amount of data will
-# help.
+# A long run that learns nothing is an expensive way to find a bug. The cheap way: take fifty images, no dropout and no
+# random views, and learn them by heart. **Expect** a loss that begins near $\ln 10 = 2.30$, that of equal probabilities,
+# and an error of 0 % after some dozens of steps. If this fails, more data will not help.
 
 # %%
 pictures = data.load(DATA, 32)
@@ -94,8 +93,8 @@ print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error 
 # %% [markdown]
 # ## The loop
 #
-# `train.py` is the loop of the last cell with everything around it that a run of days needs. These are its lines that
-# learn (in `train`; around them it measures, and `training/run.py` keeps the log and the checkpoints):
+# `train.py` is the loop of the last cell and what a run of days needs besides. These lines of it do the learning (in
+# `train`; around them it measures, and `training/run.py` writes the log and the checkpoints):
 #
 #     logits, caches = network.forward(images, train=True, step=run.step)
 #     loss, cache = network.loss.forward(logits, labels)
@@ -108,9 +107,8 @@ print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error 
 show_source(train.learning_rate)
 
 # %% [markdown]
-# We now run it as a user would, as a command. To fit into half a minute it gets 2,000 images and six epochs.
-# **Expect** an error of 15 to 40 % at the end: far from what ten times as much work gives, far better than the 90 %
-# of guessing.
+# We now run it as a command. To fit into half a minute it gets 2,000 images and six epochs. **Expect** an error of 15 to
+# 40 % at the end. (Guessing: 90 %; the long run: 12 %.)
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -138,16 +136,15 @@ print(sorted(path.name for path in (folder / "runs" / "straight").iterdir()))
 # %% [markdown]
 # ## Killed and resumed
 #
-# Five days are long enough for a power cut. What must be kept, so that a run can go on? The weights and the
-# velocities, of course. Many programs also keep the state of every random generator, and the place in the data; or
-# they forget them, and the resumed run sees images twice and others never. Here *every draw follows from what it is
-# for*: the order of an epoch from (seed, epoch), a crop from (seed, epoch, image), a dropout mask from (seed, step,
-# layer). So beside weights and velocities a few numbers are enough: the log so far, from which ε follows, the steps
-# and batches done, and the running sums of this epoch's line of the log.
+# In five days the power may fail. What must be kept so that a run can continue? The weights and the velocities. Many
+# programs also keep the state of every random generator and the position in the data; or they forget them, and the
+# resumed run sees some images twice and others never. Here *every draw follows from its purpose*: the order of an epoch
+# from (seed, epoch), a crop from (seed, epoch, image), a dropout mask from (seed, step, layer). So besides weights and
+# velocities a few numbers are enough: the log so far, from which ε follows, the steps and batches done, and the running
+# sums of this epoch's line of the log.
 #
-# The test is harsh. We start the same run again, with a checkpoint five times a second, and kill it in the third
-# epoch in the way that leaves a program no time to say goodbye (`kill -9`). Then we resume it. **Expect** the same
-# weights and velocities as those of the straight run: not nearly the same, but the same bits.
+# We start the same run again, with a checkpoint five times a second, and kill it in the third epoch without warning
+# (`kill -9`). Then we resume it. **Expect** the same weights and velocities as those of the straight run, bit for bit.
 
 # %%
 process = command("--out", "killed", "--save-every", 0.2, *settings)
@@ -169,9 +166,8 @@ same = [np.array_equal(array, ends["killed"][1][group][name])
 print(f"{sum(same)} of {len(same)} arrays are equal to the bit; steps {ends['straight'][0]['step']} and {ends['killed'][0]['step']}")
 
 # %% [markdown]
-# The file itself must survive, too: a checkpoint that is half written when the power goes is worse than none, if it
-# has replaced the last good one. So it is written under another name, forced to the disk, and then renamed, which is
-# done whole or not at all.
+# The file must survive, too: a half-written checkpoint that has replaced the last good one is worse than none. So it is
+# written under another name, flushed to the disk, and then renamed, which happens completely or not at all.
 
 # %%
 from nn import checkpoint
@@ -180,11 +176,11 @@ show_source(checkpoint.write_atomically)
 # %% [markdown]
 # ## Why the training error is the higher one
 #
-# A net should do better on what it has seen. At first, in Figure 12.1, it does worse. There are three reasons, all in
-# how the log counts: the training error is that *with dropout on*, that of *random views* (crops and mirror images;
-# validation looks at the centre), and that of the *average over the epoch*, in which the net was younger. Take all
-# three away: look at the trained net, without dropout, at the centre of the training images. **Expect** it to be
-# better there than the log says, and with a net this young still not far from the validation images.
+# A net should do better on images that it has seen. At first, in Figure 12.1, it does worse. There are three reasons, all
+# in how the log counts: the training error is measured *with dropout on*, on *random views* (crops and mirror images;
+# validation has central views), and as an *average over the epoch*, when the net had learned less. Without all three:
+# test the trained net, without dropout, on central views of the training images. **Expect** a lower error than in the
+# log, and after so few epochs not far from that of the validation images.
 
 # %%
 trained = load(folder / "runs" / "straight")
@@ -202,15 +198,15 @@ for name, value in fair.items():
     print(f"{value:6.1%}  {name}")
 
 # %% [markdown]
-# Training is better than the log said, and equal to validation as far as 200 images (± 3 points) can tell: after six
-# epochs this net has learned nothing by heart. So the two curves of a log must not be compared with each other as
-# they stand. What can be compared is a curve with itself.
+# Training is better than in the log, and equal to validation as far as 200 images (± 3 points) can tell: after six epochs
+# this net has learned nothing by heart. So the two curves of a log must not be compared with each other, only each with
+# itself.
 #
 # ## Jumps, and the drop
 #
-# A step follows the gradient of 64 images, which is the gradient of all of them plus noise. With a constant ε the
-# weights do not come to rest in a minimum: they jitter around it, the farther the larger ε is (chapter
-# [11](11_learning.ipynb)). The validation error of one epoch is therefore a sample. **Expect** in the log that its
+# A step follows the gradient of 64 images, which is the gradient of all images plus noise. With a constant ε the weights
+# do not settle in a minimum: they move around it, the farther the larger ε is (chapter [11](11_learning.ipynb)). This
+# noise is in the training loss as well, where averaging over an epoch hides the jumps; and a smaller ε lowers both. The validation error of one epoch is therefore a sample. **Expect** in the log that its
 # jumps from epoch to epoch shrink with ε, and that the drop at the first change is larger than what the six epochs
 # before had gained in all. (The fall from epoch 13 to 14 is larger still, but it only takes back a jump.)
 
@@ -225,17 +221,17 @@ before = val[0.02][-7] - val[0.02][-1]
 print(f"the six epochs before the drop gained {before:.3f}, the one after it {drop:.3f}")
 
 # %% [markdown]
-# The lesson is not that one should begin with a small ε. Small steps would have taken many times as long to get here.
-# Large ones first, small ones at the end: the paper's schedule, found by hand.
+# This does not mean that one should begin with a small ε: small steps would have taken many times as long to get here.
+# Large ones first and small ones at the end is the paper's schedule.
 #
-# There is a limit to what such a curve can say. The validation error is measured on 1,000 images. If the net's true
+# The validation error is measured on 1,000 images. If the net's true
 # error is $e$, each image is wrong with probability $e$, and the share that is wrong among $N$ images scatters with
 # the standard deviation
 #
 # $$\sqrt{e\,(1 - e) / N}.$$
 #
-# **Expect** about one point for this run: differences of a few tenths between two epochs, or two nets, mean nothing
-# on so few images.
+# **Expect** about one point for this run. Two epochs or two nets on the *same* images share a part of this scatter, so
+# their difference scatters less; chapter [13](13_results.ipynb) counts it image by image.
 
 # %%
 best = min(log, key=lambda row: row["val_top1"])
@@ -243,13 +239,13 @@ standard_error = np.sqrt(best["val_top1"] * (1 - best["val_top1"]) / 1000)
 print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.0f}, ± {standard_error:.1%}")
 
 # %% [markdown]
-# And whoever picks the best of thirty epochs by the validation images picks some luck as well. So the test images are
-# looked at once, at the end.
+# The best of thirty epochs, chosen on the validation images, is partly chosen by chance. So the test images are used only
+# once, at the end.
 #
 # ## Its mistakes
 #
 # Now the net of the long run. Its probabilities for the 2,000 test images, averaged over ten views (chapter
-# [13](13_results.ipynb)), lie in `results/13_predictions.csv`. First, which classes it takes for which. **Expect**
+# [13](13_results.ipynb)), are in `results/13_predictions.csv`. First, which classes it takes for which. **Expect**
 # most of the errors among the five garments that cover the upper body, and next to none between those and shoes.
 
 # %%
@@ -278,7 +274,7 @@ show(figure, "**Figure 12.2.** What the net takes the 2,000 test images for (200
              "they are taken for T-shirts, pullovers and coats, and these for shirts.")
 
 # %% [markdown]
-# A matrix counts. To understand, look. Here are the errors that the net was surest of.
+# Here are the errors of which the net was surest.
 
 # %%
 sure = np.argsort(-np.where(wrong, p.max(1), 0))[:10]
@@ -297,10 +293,10 @@ show(figure, "**Figure 12.3.** The ten errors with the largest probability for t
 # %% [markdown]
 # ## Does it know when it is wrong?
 #
-# The net gives probabilities. Are they? Among the images to whose first guess it gives about 80 %, four fifths should
-# be right. We sort the images by that probability and compare, bin by bin, what was said with what came true.
-# **Expect** points within a tenth of the diagonal, and with ten views above it: the mean of ten probabilities is more
-# cautious than each of them.
+# Are the net's probabilities right, is it *calibrated*? Of the images whose first guess has a probability of about 80 %,
+# four fifths should be right. We sort the images by that probability and compare, bin by bin, the stated probability
+# with the share that is right. **Expect** points within a tenth of the diagonal, and with ten views above it: the mean of
+# ten probabilities is more cautious than each of them.
 
 # %%
 edges = np.array([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001])
@@ -328,60 +324,67 @@ axes.errorbar(said, came, 2 * np.sqrt(came * (1 - came) / number), color=BLUE, l
 for a, b, n in zip(said, came, number):
     axes.text(a + 0.02, b - 0.085, f"{n:.0f}", fontsize=8, color="0.35")
 axes.set(xlabel="probability that the net gives to its first guess", ylabel="share that is right", xlim=(0.3, 1.06), ylim=(0.2, 1.03))
-show(figure, "**Figure 12.4.** What the net says and what comes true, over ten views; bars are ± two standard errors, numbers are images. On the line, a "
+show(figure, "**Figure 12.4.** Calibration: stated probability and share of right guesses, over ten views; bars are ± two standard errors, numbers are images. On the line, a "
              "stated 80 % is right four times out of five.")
 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** The long run had 9,000 training images, batches of 64 (an incomplete last batch is left out) and 30 epochs.
-# How many steps is that?
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** How many steps does a run take, if an incomplete last batch is left out? (The long run: 9,000 images, batches
+# of 64, 30 epochs.)
 
 # %% tags=["solution"]
-steps = ...
-### BEGIN SOLUTION
-steps = 9000 // 64 * 30
-### END SOLUTION
+def steps_of(images, batch, epochs):
+    ### BEGIN SOLUTION
+    return images // batch * epochs
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(steps, 4200, [(9000 / 64 * 30, "140 whole batches an epoch: what is left over is left out"),
-                    (-(-9000 // 64) * 30, "the incomplete batch is left out, not counted"), (140, "that is one epoch")], tolerance=1e-9)
+cases = [(9000, 64, 30), (1_200_000, 128, 90), (99, 100, 7)]
+check(lambda: [steps_of(*case) for case in cases], [n // b * e for n, b, e in cases],
+      [([n * e // b for n, b, e in cases], "each epoch leaves its own rest out: divide first"),
+       ([-(-n // b) * e for n, b, e in cases], "the incomplete batch is left out, not counted"), ([n // b for n, b, e in cases], "that is one epoch")])
 
 # %% [markdown]
-# **2.** How many test images would one need to tell an error of 11.9 % from one of 12.9 % with some confidence, say
-# with a standard error of 0.25 points for each? Solve $\sqrt{e(1 - e)/N} = 0.0025$ for $e = 0.119$.
+# **2.** How many test images does one need for a standard error of at most `wanted`, if the error rate is `e`? Solve
+# $\sqrt{e(1 - e)/N} = $ `wanted`, and give a whole number. (Both are shares: 0.25 points are 0.0025.)
 
 # %% tags=["solution"]
-images_needed = ...
-### BEGIN SOLUTION
-images_needed = 0.119 * (1 - 0.119) / 0.0025**2
-### END SOLUTION
+def images_needed(e, wanted):
+    ### BEGIN SOLUTION
+    return int(np.ceil(e * (1 - e) / wanted**2))
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(images_needed, 16774.24, [(0.119 * 0.881 / 0.25**2, "0.25 points are 0.0025"), (0.119 * 0.881 / 0.0025, "square the standard error")],
-      tolerance=1e-3)
+cases = [(0.119, 0.0025), (0.375, 0.01), (0.022, 0.004)]
+right = [int(np.ceil(e * (1 - e) / s**2)) for e, s in cases]
+check(lambda: [images_needed(*case) for case in cases], right,
+      [([n - 1 for n in right], "with so many the standard error is still a little too large: round up"), ([e * (1 - e) / s**2 for e, s in cases], "a whole number of images"),
+       ([int(np.ceil(e * (1 - e) / s)) for e, s in cases], "square the standard error")])
 
 # %% [markdown]
-# **3.** From `confusion` (rows: class, columns: taken for): of the images that the net *calls* a shirt, which share
-# *is* one (the precision)? And of the shirts, which share is called so (the recall)?
+# **3.** From a confusion matrix (rows: class, columns: taken for) like `confusion`: of the images that the net *calls*
+# class `c`, which share *is* one (the precision)? And of those of class `c`, which share is called so (the recall)? How
+# good are they for shirts?
 
 # %% tags=["solution"]
-shirt = classes.index("Shirt")
-precision, recall = ..., ...
-### BEGIN SOLUTION
-precision = confusion[shirt, shirt] / confusion[:, shirt].sum()
-recall = confusion[shirt, shirt] / confusion[shirt].sum()
-### END SOLUTION
+def precision_and_recall(confusion, c):
+    ### BEGIN SOLUTION
+    return confusion[c, c] / confusion[:, c].sum(), confusion[c, c] / confusion[c].sum()
+    ### END SOLUTION
 
 # %% tags=["check"]
-is_shirt, called = truth == classes.index("Shirt"), guess == classes.index("Shirt")
-expected = [np.mean(is_shirt[called]), np.mean(called[is_shirt])]
-check([precision, recall], expected, [(expected[::-1], "the other way round: precision is among those that are called shirts")])
+cases = [(confusion, classes.index("Shirt")), (np.array([[5, 2, 0], [1, 3, 4], [2, 2, 9]]), 1)]
+right = [[m[c, c] / m[:, c].sum(), m[c, c] / m[c].sum()] for m, c in cases]
+check(lambda: [precision_and_recall(*case) for case in cases], right,
+      [([pair[::-1] for pair in right], "the other way round: precision is among those that are called so")])
 
 # %% [markdown]
-# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error
-# stopped improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them. With
-# `patience` errors or fewer it is too early: say no (False).
+# **4.** Write the schedule of § 5 as you would do it by hand: given the validation errors so far, has the error stopped
+# improving? Say yes (True) if none of the last `patience` errors is below the lowest one before them. With `patience`
+# errors or fewer it is too early: say no (False).
 
 # %% tags=["solution"]
 def stopped(errors, patience=3):
@@ -400,6 +403,47 @@ check(lambda: [stopped(errors) for errors in courses] + [stopped(errors, patienc
        ([0, 1, 0, 1, 0, 1, 0, 0, 1, 0], "patience is an argument, and not always three")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** A run is resumed with its weights but with all velocities at 0. What is lost?
+#
+# <details><summary>Answer</summary>
+#
+# Equality to the bit, and little else. The velocities build up again within some tens of steps (0.9²⁰ is 0.12), during
+# which the steps are shorter.
+#
+# </details>
+#
+# **2.** Two nets have 12.0 and 11.2 % error on the same 1,000 validation images. Is the second better?
+#
+# <details><summary>Answer</summary>
+#
+# One cannot say. The standard error of each number is 1.0 point. As the images are the same, one should count those on
+# which only one of the two nets is right; without these counts a difference of 0.8 points decides nothing.
+#
+# </details>
+#
+# **3.** Why must the epoch with the best weights not be chosen on the test images?
+#
+# <details><summary>Answer</summary>
+#
+# The smallest of thirty noisy numbers is too small on average: it contains luck. Chosen on the test images, that luck
+# would be reported as accuracy. Chosen on validation images, it stays out of the test.
+#
+# </details>
+#
+# ## Summary
+#
+# A run that cannot learn fifty images by heart has a bug, and that costs seconds to find out. The logged training error
+# is not comparable with the validation error: it has dropout, random views and a younger net in it. Because every draw
+# follows from what it is for, a killed run goes on to the same bits. Dividing ε lets the weights settle, so the error
+# falls within an epoch or two. On 1,000 images an error has a standard error of one point, and smaller differences need
+# paired counts.
+#
+# Next: [13, Results](13_results.ipynb), how the paper counts errors, and what the net has learned.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine. (It speaks of Fashion-MNIST: with other `DATA` some of it may
@@ -414,6 +458,7 @@ assert 2 <= len(done["rows"]) < epochs_now and done["step"] < ends["straight"][0
 assert all(same) and len(same) == 2 * len(net.weights()) and ends["straight"][0]["step"] == ends["killed"][0]["step"]
 assert fair["training, dropout off, central view"] < fair["training, as logged"]
 assert not FAST or abs(fair["training, dropout off, central view"] - fair["validation"]) < 0.08
+assert log[18]["val_loss"] < log[17]["val_loss"] - 0.04 and log[19]["train_loss"] < log[17]["train_loss"] - 0.06       # Figure 12.1
 assert jumps[0.02] > jumps[0.002] > jumps[0.0002] and drop > before and 0.008 < standard_error < 0.012
 assert abs(wrong.mean() - 0.119) < 1e-9 and inside.sum() > 0.75 * wrong.sum()
 shoes = [classes.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")]

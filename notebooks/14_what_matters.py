@@ -1,18 +1,20 @@
 # %% [markdown]
 # # 14 What matters
 #
-# **What the paper says.** Each part of the net is said to earn its place by the error that it saves: two towers 1.7
-# points of top-1 error (§ 3.2), local response normalisation 1.4 (§ 3.3), overlapping pooling 0.4 (§ 3.4); without
-# random views and without dropout the net overfits substantially (§ 4.1, § 4.2); colour noise saves over 1 point (§
-# 4.1), weight decay lowers even the training error (§ 5). Depth matters: leaving out any convolution made results
+# **What the paper says.** Each part of the net lowers the error: two towers by 1.7 points of top-1 error (§ 3.2), local
+# response normalisation by 1.4 (§ 3.3), overlapping pooling by 0.4 (§ 3.4), colour noise by over 1 point (§ 4.1).
+# Without random views and without dropout the net overfits substantially (§ 4.1, § 4.2), and weight decay lowers even
+# the training error (§ 5). Depth matters: leaving out any convolution made results
 # worse (§ 1), a middle one by about 2 points (§ 7).
 #
-# **The question.** Does any of this show in a small net on small images? And how would one know: what is the
-# difference between an effect and an accident?
+# **The question.** Does any of this show in a small net on small images? And how can one tell an effect from
+# chance?
 #
 # You need chapter [12](12_training.ipynb). About one hour with the exercises. All chapters: [README](README.md).
 
 # %%
+from math import comb
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -33,10 +35,11 @@ rng = np.random.default_rng(14)
 #
 # An *ablation* is a run with one part left out. `benchmarks/ablations.py` trains the small net on 3,000 images for 12
 # epochs, whole and without each of eleven parts, with five seeds each: sixty runs, half an hour of two cores. Their
-# test errors over ten views lie in `results/14_ablations.csv` (made by `python notebooks/full_runs.py 14`). The same
+# test errors over ten views are in `results/14_ablations.csv` (made by `python notebooks/full_runs.py 14`). The same
 # seed means: the same initial values of what both nets have, the same order of images, the same crops, the same
 # held-out images. So we compare *in pairs*: the net without a part minus the whole net of the same seed. A bar to the
-# right means that leaving the part out makes the error larger: that the part helps.
+# right means that leaving the part out makes the error larger: that the part helps. All nets have the same learning
+# rate, ε = 0.02, which is not each one's best (see "One rate for all" below).
 
 # %%
 rows = results("14_ablations")
@@ -86,12 +89,12 @@ axes.plot([], [], marker="|", color="0.45", ls="", label="one seed")
 axes.plot([], [], marker="D", color=ORANGE, mfc="none", ls="", label="the paper's net")
 figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 show(figure, "**Figure 14.1.** What the small net loses without each part, five seeds, against what the paper reports of its own (diamonds; where it gives a "
-             "number). Right of zero: the part helps. Crops and mirrors seem to help, tanh beats ReLU here; the bar of weight decay misses zero by a little, of which more below; the rest cannot be told from zero.")
+             "number). Right of zero: the part helps. Crops and mirrors seem to help, and tanh leads ReLU at this rate; the bar of weight decay misses zero by a little; the rest cannot be told from zero.")
 
 # %% [markdown]
-# This is a sobering picture. Of eleven parts, one seems to help beyond doubt, and one seems better left out. Before
-# we conclude that the paper is wrong, four questions: how sure is each bar? How small an effect could be seen at all?
-# What has been measured? And is this the paper's experiment?
+# Of eleven parts, one clearly helps, and one seems better left out. Before we conclude that the paper is wrong, five
+# questions: how sure is each bar? How small an effect could be seen at all? What has been measured? Does the learning
+# rate suit both nets? And is this the paper's experiment?
 #
 # ## How sure is a bar
 #
@@ -101,10 +104,11 @@ show(figure, "**Figure 14.1.** What the small net loses without each part, five 
 #
 # $$\mathrm{SE} = \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n - 1} \sum_i (d_i - \bar d)^2 .$$
 #
-# The division by $n - 1$ makes up for measuring from $\bar d$, which lies in the middle of the very values, instead
+# The division by $n - 1$ corrects for measuring from $\bar d$, which is computed from the same values, instead
 # of from the true effect. With normal scatter, $\bar d \pm 2\,\mathrm{SE}$ holds the true effect in 95 of 100
-# experiments if $s = \sigma$. With five seeds $s$ is a rough guess. How often does the interval hold the truth then?
-# We can try it: draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less for
+# experiments if $s = \sigma$. With five seeds $s$ is a rough estimate, and the ratio $\bar d / \mathrm{SE}$ follows not the
+# normal distribution but Student's $t$, which has more mass far out. How often does the interval hold the truth then?
+# We draw many experiments of $n$ seeds whose true effect is 0. **Expect** less than 95 %, much less for
 # $n = 3$, and 30 or more seeds to come near it.
 
 # %%
@@ -115,11 +119,11 @@ for n in (3, 5, 10, 30):
     print(f"{n:2} seeds: ± 2 SE holds the truth in {coverage[n]:.1%} of the experiments")
 
 # %% [markdown]
-# So of the parts that do nothing at all, one in eight would look like an effect, and we look at eleven parts. All
-# eleven are compared with the *same* five whole nets: if one of these is bad by accident, as that of seed 4 is (23.00
-# %), all changes of that seed move together, and the bars are not eleven independent witnesses. So we draw the whole
-# net's scatter once for all. **Expect**, among eleven parts that do nothing at all, at least one that looks like
-# something in more than half of the experiments.
+# So of the parts without any effect, one in eight would seem to have one, and we look at eleven parts: the problem of
+# *multiple comparisons*. All eleven are compared with the *same* five whole nets: if one of these is bad by chance, as
+# that of seed 4 is (23.00 %), all changes of that seed move together, so the bars are not independent. We draw the
+# whole net's scatter once for all eleven. **Expect**, among eleven parts without effect, at least one
+# that seems to have one in more than half of the experiments.
 
 # %%
 drawn = rng.standard_normal((20_000, 11, 5)) - rng.standard_normal((20_000, 1, 5))      # minus the same whole net, for all eleven
@@ -132,8 +136,8 @@ for name, ratio in sorted(distance.items(), key=lambda pair: -pair[1])[:4]:
 # %% [markdown]
 # How far from zero must the farthest of eleven be, to be believed? Take from the same simulated experiments the
 # largest ratio $|\bar d| / \mathrm{SE}$ of the eleven, and see what only one experiment in twenty exceeds. **Expect**
-# between five and six. By that measure crops and mirrors stand far out, tanh stands out, and weight decay, which
-# seems to *do harm* at 2.6, does not.
+# between five and six. By that measure crops and mirrors are far beyond, tanh is beyond, and weight decay, which seems
+# to *do harm* at 2.6, is not.
 
 # %%
 ratios = np.abs(drawn.mean(2)) / (drawn.std(2, ddof=1) / np.sqrt(5))
@@ -144,10 +148,9 @@ print(f"one experiment in twenty has a ratio over {threshold:.1f}; beyond it her
 # %% [markdown]
 # ## The same experiment again
 #
-# Better than any statistics is to repeat the experiment. A smaller set of runs was made earlier, when this project
-# drew its dropout masks from another generator: the same command, three seeds
-# (`results/14_ablations_other_masks.csv`). Everything else was equal, down to the bits: a net without dropout came
-# out the same. **Expect** the two to agree on crops and mirrors and on tanh, and nothing else to lie beyond two
+# Better than any statistics is to repeat the experiment. An earlier version of this project drew its dropout masks from
+# another generator; with it the same command was run with three seeds. These earlier runs are in
+# `results/14_ablations_other_masks.csv`. Nothing else differed: a net without dropout came out the same to the bit. **Expect** the two to agree on crops and mirrors and on tanh, and nothing else to lie beyond two
 # standard errors in both.
 
 # %%
@@ -174,11 +177,10 @@ show(figure, "**Figure 14.2.** The same eleven ablations, run twice with other d
              "(augmentation) and tanh (relu) lie more than two standard errors from zero on both axes. Without a name: two towers, pooling, conv3 to conv5.")
 
 # %% [markdown]
-# Read the row of `lrn`. Three seeds said that normalisation saves 1.67 points with an error of 0.45: 3.7 standard
-# errors from nothing, and near the paper's own 1.4. It is tempting to believe it. But with three seeds a part without
-# any effect goes that far in one experiment of fifteen, and of eleven such parts one does in a good part of the
-# experiments. The five runs with the other masks say $-0.76 \pm 0.47$, which is no effect that can be told from zero.
-# That is what a small experiment is worth; and a published gain of some tenths of a point may rest on *one* run.
+# Look at the row of `lrn`. The three earlier runs say that normalisation saves 1.67 points with a standard error of 0.45:
+# 3.7 standard errors from zero, and near the paper's 1.4. But with three seeds a part without any effect goes that far
+# in one experiment of fifteen, and among eleven such parts one does quite often. The five runs of now say
+# $-0.76 \pm 0.47$, which cannot be told from zero. A published gain of some tenths of a point may rest on *one* run.
 #
 # ## How many runs would it take?
 #
@@ -203,11 +205,10 @@ for delta, n in needed.items():
 #
 # ## What has been measured?
 #
-# One bar stands nineteen standard errors from zero: crops and mirrors. No doubt about the *number*. But what is it a
-# number of? All errors so far were measured as the paper does, over ten views: corners, centre, mirror images. A net
-# that was trained without crops and mirrors has never seen an image anywhere but in the middle, and is now asked
-# about ten views, nine of which are of a kind that it has never seen. The same runs were also tested with the central
-# view alone. **Expect** the surest bar of Figure 14.1 to change its sign, and no other to do anything of the sort.
+# One bar is nineteen standard errors from zero: crops and mirrors. The number is certain; what does it measure? All
+# errors so far are over ten views, as in the paper: corners, centre, mirror images. A net that was trained without crops
+# and mirrors has seen only central views, and is tested on ten views of which nine are new to it. The same runs were
+# also tested with the central view alone. **Expect** the surest bar of Figure 14.1 to change its sign, and no other.
 
 # %%
 def change_one_view(name):
@@ -219,17 +220,23 @@ for name in names:
     print(f"without {name:13} ten views {ten:+5.2f} ± {se_ten:.2f}   one view {one:+5.2f} ± {se_one:.2f}" + ("   ←" if abs(ten - one) > 2 else ""))
 
 # %% [markdown]
-# Tested with one view, the nets that never saw a crop are *better*, by 2.6 points. Both numbers are right, and
-# neither is "what augmentation is worth". After 12 epochs a net that sees a new view each time has learned its images
-# less well than one that sees the same view twelve times; it needs longer (chapter [09](09_data_augmentation.ipynb)
-# has the long runs). A small standard error says that a measurement can be repeated. It does not say that it measures
-# what we think.
+# Tested with one view, the nets that never saw a crop are *better*, by 2.6 points. Both numbers are right, and neither is
+# "the gain from augmentation". After 12 epochs a net that sees a new view each time has learned its images less well
+# than one that sees the same view twelve times; it needs longer (chapter [09](09_data_augmentation.ipynb) has the long
+# runs). A small standard error says that a measurement can be repeated, not that it measures what we think.
+#
+# ## One rate for all
+#
+# Chapter [04](04_relu.ipynb) compares ReLU and tanh each at its own best rate, because whoever chooses one rate for both
+# chooses the winner. All nets here have ε = 0.02. So the change of 2.74 points between ReLU and tanh is that *at this
+# rate*, with a standard error that knows nothing of other rates. Is tanh better than ReLU in this net? These runs cannot
+# say it, and neither for any other part that changes the size of activations or gradients, such as normalisation.
 #
 # ## Is it the paper's experiment?
 #
-# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or on long
-# training; here 12 epochs of 2,700 images are 504 steps, where the paper had 850,000. A net that is still learning as
-# fast as it can is slowed down by dropout, by decay and by views that change all the time.
+# No, and this may be the main point. Weight decay, dropout and normalisation act against overfitting or in long
+# training; here 12 epochs of 2,700 images are 504 steps, where the paper had 850,000. In so short a training dropout,
+# decay and changing views only slow the net down.
 #
 # ## Depth
 #
@@ -259,17 +266,16 @@ for name in ("conv3", "conv4"):
           f"{change(rows, name).min():+.2f} to {change(rows, name).max():+.2f}")
 
 # %% [markdown]
-# The difference of these two rows is what "nothing" looks like in this experiment.
+# The difference of these two rows shows how large "no effect" can look in this experiment.
 #
-# On 28×28 pixels and ten classes there is little for a fifth layer to do: the small net's conv5 works on maps of 6×6
-# pixels. That ImageNet needs the depth, and ten kinds of clothes do not, is no contradiction.
+# On 28×28 pixels and ten classes a fifth layer has little to do: the small net's conv5 works on maps of 6×6 pixels. So
+# ImageNet may need the depth although ten kinds of clothes do not.
 #
 # ## An experiment of your own
 #
-# So far this was reading of results. Here is a small experiment to run, and to change. It asks a question whose
-# answer we know to be "nothing" (does it matter whether the seed is 0, 1, 2 or 100, 101, 102?), and one whose answer
-# we believe to know (tanh, after few steps). Nets see 1,500 images four times. **Expect** to see how large "nothing"
-# looks, and that three seeds cannot always show even tanh, which five longer runs showed beyond doubt.
+# Here is a small experiment to run, and to change. It has one comparison without any effect (seeds 0, 1, 2 against 100,
+# 101, 102), and one with tanh. Nets see 1,500 images four times. **Expect** to see how large "no effect" can look, and
+# that three seeds do not always show the lead of tanh that five longer runs showed at this rate.
 
 # %%
 seeds, images, epochs = (range(3), 1500, 4) if FAST else (range(3), 3000, 12)
@@ -302,71 +308,126 @@ for name, values in (("other seeds", again - whole), ("tanh", tanh - whole)):
 #
 # ## Exercises
 #
-# **1.** The standard error of the mean of paired differences, from two arrays of errors.
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
+# **1.** The *sign test* asks for no scatter at all. If a part did nothing, each change would be positive or negative
+# like a coin. Given the changes of some seeds (none is 0), how probable are signs at least as one-sided as these, in
+# either direction?
 
 # %% tags=["solution"]
-def standard_error(without, whole):
+def sign_test(changes):
     ### BEGIN SOLUTION
-    d = without - whole
-    return d.std(ddof=1) / np.sqrt(len(d))
+    n, k = len(changes), min(np.sum(changes > 0), np.sum(changes < 0))
+    return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
     ### END SOLUTION
 
 # %% tags=["check"]
-a, b = errors(rows, "lrn"), errors(rows, "whole")
-pairs = [(a, b), (a[:3] + 0.01 * np.arange(3), b[:3]), (np.arange(8.0) ** 2, np.arange(8.0))]          # five, three and eight runs
-check(lambda: [standard_error(*pair) for pair in pairs], [mean_and_error(a - b)[1] for a, b in pairs],
-      [([(a - b).std(ddof=1) for a, b in pairs], "that is the scatter of one seed: the mean of n scatters √n times less"),
-       ([(a - b).std() / np.sqrt(len(a)) for a, b in pairs], "divide by n − 1 in the variance (ddof=1)"),
-       ([np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)) for a, b in pairs], "that is for unpaired runs: take the differences seed by seed")])
+cases = [change(rows, "relu"), change(rows, "lrn"), np.array([1.0, 2.0, -0.5, 3.0, 1.0, 0.2, 0.1, 4.0]), np.array([-1.0, 1.0]), np.array([-3.0, -2.0, -1.0])]
+counts_ = [(len(d), int(min((d > 0).sum(), (d < 0).sum()))) for d in cases]
+right = [min(1.0, sum(comb(n, i) for i in range(k + 1)) / 2 ** (n - 1)) for n, k in counts_]
+check(lambda: [sign_test(d) for d in cases], right,
+      [([p / 2 for p in right], "in either direction: twice as probable"), ([2 * comb(n, k) / 2**n for n, k in counts_], "at least as one-sided: sum over all that are"),
+       ([2 / 2**n for n, k in counts_], "that is for equal signs alone"),
+       ([2 * sum(comb(n, i) for i in range(k + 1)) / 2**n for n, k in counts_], "a probability is at most 1: with as many signs either way, both tails hold the middle")])
 
 # %% [markdown]
-# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard
-# error is $\sqrt{s_a^2/n + s_b^2/n}$. How many times as large is it, for `augmentation` against `whole`? (Over 1:
-# pairing has helped.)
+# **2.** Suppose the seeds were not paired: the two nets of a difference have nothing in common. Then the standard error
+# is $\sqrt{s_a^2/n + s_b^2/n}$. How many times as large is it as the paired one, for two arrays of errors? (Over 1:
+# pairing has helped. Try `augmentation` against `whole`.)
 
 # %% tags=["solution"]
-times = ...
-### BEGIN SOLUTION
-a, b = errors(rows, "augmentation"), errors(rows, "whole")
-times = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5) / mean_and_error(a - b)[1]
-### END SOLUTION
+def unpaired_by_paired(without, whole):
+    ### BEGIN SOLUTION
+    unpaired = np.sqrt((without.var(ddof=1) + whole.var(ddof=1)) / len(whole))
+    return unpaired / mean_and_error(without - whole)[1]
+    ### END SOLUTION
 
 # %% tags=["check"]
-a, b = errors(rows, "augmentation"), errors(rows, "whole")
-unpaired = np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5)
-check(times, unpaired / mean_and_error(a - b)[1], [(mean_and_error(a - b)[1] / unpaired, "the other way round")], tolerance=1e-4)
+pairs = [(errors(rows, "augmentation"), errors(rows, "whole")), (errors(rows, "lrn")[:3], errors(rows, "whole")[:3]), (np.arange(8.0) ** 2, np.arange(8.0))]
+right = [np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / (a - b).var(ddof=1)) for a, b in pairs]
+check(lambda: [unpaired_by_paired(*pair) for pair in pairs], right,
+      [([1 / times for times in right], "the other way round"), ([(a.std(ddof=1) + b.std(ddof=1)) / (a - b).std(ddof=1) for a, b in pairs], "variances add, not standard deviations")])
 
 # %% [markdown]
-# **3.** A referee asks for 1 point with a standard error of a quarter of it. How many seeds, if a change scatters by
-# 1.2 points from seed to seed? (A whole number of seeds, so that the standard error is no larger.)
+# **3.** A referee asks for an effect of `points` with a standard error of `part` of it. How many seeds are needed, if a
+# change scatters by `scatter` points from seed to seed? (A whole number of seeds, so that the standard error is no
+# larger. Try 1 point, a quarter, 1.2 points.)
 
 # %% tags=["solution"]
-seeds_needed = ...
-### BEGIN SOLUTION
-seeds_needed = int(np.ceil((1.2 / (1 / 4)) ** 2))       # s / √n = δ / 4 at n = 23.04: the next whole number
-### END SOLUTION
+def seeds_needed(points, part, scatter):
+    ### BEGIN SOLUTION
+    return int(np.ceil((scatter / (part * points)) ** 2))
+    ### END SOLUTION
 
 # %% tags=["check"]
-check(seeds_needed, 24, [(5, "square it"), (4.8, "square it"), (13, "a quarter, not a third"), (23, "1.2/√23 is still more than a quarter"), (23.04, "a whole number, rounded up")])
+cases = [(1.0, 1 / 4, 1.2), (0.4, 1 / 3, 0.9), (2.0, 0.1, 1.5)]
+exact = [(s / (p * d)) ** 2 for d, p, s in cases]
+check(lambda: [seeds_needed(*case) for case in cases], [int(np.ceil(n)) for n in exact],
+      [(exact, "a whole number, rounded up"), ([int(n) for n in exact], "with so few the standard error is still too large: round up"),
+       ([int(np.ceil(n**0.5)) for n in exact], "square it"), ([int(np.ceil((s / d) ** 2)) for d, p, s in cases], "part of the effect, not all of it")])
 
 # %% [markdown]
-# **4.** Take the two sets of runs together as if they were eight independent pairs (they are not quite: seeds 0 to 2
-# occur in both, with the same initial values). What are the mean and its standard error for `lrn`?
+# **4.** Take two sets of runs together as if all pairs were independent, as for `lrn` here: three pairs before and five
+# now. (They are not quite: seeds 0 to 2 occur in both, with the same initial values.) Return the mean of all and its
+# standard error, for any two arrays of changes.
 
 # %% tags=["solution"]
-mean_lrn, error_lrn = ..., ...
-### BEGIN SOLUTION
-together = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
-mean_lrn, error_lrn = mean_and_error(together)
-### END SOLUTION
+def taken_together(then, now):
+    ### BEGIN SOLUTION
+    return mean_and_error(np.concatenate([then, now]))
+    ### END SOLUTION
 
 # %% tags=["check"]
-both = np.concatenate([change(before, "lrn"), change(rows, "lrn")])
-check([mean_lrn, error_lrn], mean_and_error(both),
-      [([(change(before, "lrn").mean() + change(rows, "lrn").mean()) / 2, mean_and_error(both)[1]], "three and five runs: not the mean of the two means"),
-       ([both.mean(), both.std(ddof=1)], "and the standard error: divide by √8")])
+cases = [(change(before, "lrn"), change(rows, "lrn")), (np.array([1.0, 4.0]), np.array([2.0, -1.0, 0.5, 3.0]))]
+joined = [np.concatenate(case) for case in cases]
+right = [[d.mean(), (d.var(ddof=1) / len(d)) ** 0.5] for d in joined]
+check(lambda: [taken_together(*case) for case in cases], right,
+      [([[(a.mean() + b.mean()) / 2, error] for (a, b), (_, error) in zip(cases, right)], "not the mean of the two means: the sets differ in size"),
+       ([[d.mean(), d.std(ddof=1)] for d in joined], "and the standard error: divide by √n"), ([[d.mean(), d.std() / len(d) ** 0.5] for d in joined], "n − 1 in the variance")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** Eleven parts without any effect are each tested by a rule that errs in 5 % of the cases, independently. How
+# probable is it that at least one seems to have an effect?
+#
+# <details><summary>Answer</summary>
+#
+# 1 − 0.95¹¹ = 43 %.
+#
+# </details>
+#
+# **2.** What does it help to give both nets of a comparison the same seed?
+#
+# <details><summary>Answer</summary>
+#
+# Whatever the seed decides for both alike (the order of the images, the crops, the held-out images, the common initial
+# values) is in both errors, and cancels in their difference. What remains is the effect and the rest of the scatter.
+#
+# </details>
+#
+# **3.** Net A beats net B at the same learning rate, by ten standard errors. What may still be wrong with "A is
+# better"?
+#
+# <details><summary>Answer</summary>
+#
+# The rate may suit A only. A fair comparison gives each net its own best rate, with the best inside the range that was
+# tried, and then the difference may shrink or change its sign.
+#
+# </details>
+#
+# ## Summary
+#
+# An ablation is worth its error bar: five seeds give a rough one, and among eleven parts without effect one looks like
+# something more often than not. Beyond that threshold only two of the eleven stand out here, crops and mirrors, and
+# tanh instead of ReLU. The first of them changes its sign if one view is tested instead of ten: a small error bar does
+# not say what was measured. Nor does it say whether the one learning rate that all nets had here suits them equally.
+# None of this is the paper's experiment: its net was trained for 850,000 steps on photographs.
+#
+# Next: [15, Disputed details](15_disputed_details.ipynb), where four programs of one name differ.
+#
 # ## What this chapter claimed
 #
 # If this cell runs, the text is true on your machine.

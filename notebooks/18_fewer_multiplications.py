@@ -418,6 +418,37 @@ right = [(fold_kernels(np.ones((R, R, C, 1)), t).shape[2], len(fold_kernels(np.o
 check(lambda: [after_folding(*case) for case in cases], right, [([(t * C, r, z) for (C, R, t), (_, r, z) in zip(cases, right)], "two dimensions: t² places in a block")])
 
 # %% [markdown]
+# ## Three questions
+#
+# To be answered without a computer.
+#
+# **1.** How many multiplications does $F(2 \times 2, 3 \times 3)$ need for its four outputs, and how many the direct
+# way?
+#
+# <details><summary>Answer</summary>
+#
+# 16 against 36: in one dimension 4 against 6, and the square of it in two.
+#
+# </details>
+#
+# **2.** Why does none of this help a fully connected layer?
+#
+# <details><summary>Answer</summary>
+#
+# Its outputs share no kernel that moves: each weight belongs to one pair of numbers, and is used once per image. There
+# is no product of polynomials in it.
+#
+# </details>
+#
+# **3.** A tile of 6×6 outputs saves more multiplications than one of 4×4. Why is it not the better choice in float32?
+#
+# <details><summary>Answer</summary>
+#
+# It needs more points, so larger powers in its matrices. Sums of large numbers of opposite sign cancel, and the
+# rounding error grows: accuracy is what pays for the saving.
+#
+# </details>
+#
 # ## Summary
 #
 # A convolution is a product of polynomials, and such a product needs only as many multiplications as it has coefficients. The adjoint of that product is a correlation, which a layer

@@ -6,6 +6,8 @@
     python notebooks/full_runs.py 12        three default runs: 12_log.csv, 13_predictions.csv, and the first's net,
                                             12_net.npz; ten minutes
     python notebooks/full_runs.py 14        every part left out, five seeds: 14_ablations.csv; half an hour
+    python notebooks/full_runs.py 14-rates  the whole net of these, and the one with tanh, at other learning rates than
+                                            0.02, three seeds: 14_rates.csv; ten minutes
     python notebooks/full_runs.py 17        batches of 64 to 1,024 images, ε as it is, scaled, and scaled with a warm-up:
                                             17_batches.csv; an hour
 
@@ -33,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 from nn.checkpoint import write_text
 
 SEEDS = (0, 1, 2)                           # of the default run
+RATES = (0.01, 0.04, 0.005, 0.08)           # beside the ablations' own, 0.02
 PARTS = 10_000                              # a probability of 1 in 13_predictions.csv
 
 
@@ -131,6 +134,22 @@ def ablations(out):
     shutil.copy(Path("runs", "ablations", "ablations.csv"), out / "14_ablations.csv")
 
 
+def ablation_rates(out):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from ablations import subset
+    folder = Path("runs")
+    folder.mkdir(exist_ok=True)
+    source, lines = subset("fashion-mnist", 3000, None, folder), [("activation", "lr", "seed", "one_top1", "ten_top1")]
+    for lr in RATES:
+        for seed in SEEDS:
+            for activation in "relu", "tanh":
+                name = f"{activation}-{lr}-{seed}"
+                trained(name, "--data", source, "--seed", seed, "--epochs", 12, "--lr", lr, "--activation", activation)
+                found = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))
+                lines.append((activation, lr, seed, found["test_one_view"]["top1"], found["test_ten_views"]["top1"]))
+                write(out / "14_rates.csv", lines)
+
+
 def large_batches(out):
     """15 epochs each. A run whose loss is not finite any more has errors of nan."""
     lines = [("batch", "lr", "warm_up", "seed", "epochs", "val_top1", "test_one_view", "test_ten_views")]
@@ -151,7 +170,7 @@ def large_batches(out):
         write(out / "17_batches.csv", lines)
 
 
-CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations, "17": large_batches}
+CHAPTERS = {"04": figure1, "09": augmentation, "12": default_runs, "14": ablations, "14-rates": ablation_rates, "17": large_batches}
 
 
 def main():

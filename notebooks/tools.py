@@ -48,11 +48,15 @@ def show(figure, caption, dpi=150):
     display(Markdown(caption))
 
 
-def show_source(thing):
-    """Show the project's source of a function, class or method: as it is now, so that no copy can grow old."""
+def show_source(thing, first="", stop=None):
+    """Show the project's source of a function, class or method: as it is now, so that no copy can grow old.
+    Of a long one, a part: from the line that contains `first` to the one before the next that contains `stop`."""
     thing = inspect.unwrap(thing)
     path = Path(inspect.getsourcefile(thing)).resolve().relative_to(ROOT)
-    source = textwrap.dedent(inspect.getsource(thing)).rstrip()
+    lines = inspect.getsource(thing).splitlines()
+    start = next(n for n, line in enumerate(lines) if first in line)
+    end = next((n for n, line in enumerate(lines) if n > start and stop and stop in line), len(lines))
+    source = textwrap.dedent("\n".join(lines[start:end])).rstrip()
     display(Markdown(f"`{path.as_posix()}`:\n\n```python\n{source}\n```"))
 
 

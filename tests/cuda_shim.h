@@ -9,6 +9,8 @@
 
 #define __global__
 #define __device__ static inline
+using std::exp;
+using std::log;
 using std::max;
 using std::min;
 using std::pow;
@@ -21,9 +23,10 @@ static inline unsigned long long __umul64hi(unsigned long long a, unsigned long 
     return (unsigned __int128)a * b >> 64;
 }
 
-// A kernel's argument types as letters, like NumPy's: "f" a float, "*f" a pointer to floats, …
+// A kernel's argument types as letters, like NumPy's: "f" a float, "*f" a pointer to floats, "V8" a struct of 8 bytes, …
 template <class T> std::string letter() {
     if (std::is_pointer<T>::value) return "*" + letter<std::remove_cv_t<std::remove_pointer_t<T>>>();
+    if (std::is_class<T>::value) return "V" + std::to_string(sizeof(std::conditional_t<std::is_void<T>::value, int, T>));
     return std::is_same<T, bool>::value ? "?" : std::is_same<T, unsigned char>::value ? "B" :
            std::is_same<T, int>::value ? "i" : std::is_same<T, unsigned>::value ? "I" :
            std::is_same<T, long long>::value ? "q" : std::is_same<T, unsigned long long>::value ? "Q" :

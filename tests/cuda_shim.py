@@ -72,6 +72,7 @@ class Module:
             if any(set(size[1:]) - {1} for size in (grid, block)):
                 raise ValueError(f"kernel {name}: the shim runs one axis of blocks and threads, got {grid}, {block}")
             values = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else
+                      (ctypes.c_char * a.nbytes).from_buffer_copy(a.tobytes()) if isinstance(a, np.void) else
                       np.ctypeslib.as_ctypes_type(a.dtype)(a.item()) for a in args]
             pointers = (ctypes.c_void_p * len(values))(*[ctypes.addressof(value) for value in values])
             launch(self.first_block, grid[0], block[0], self.reverse, pointers)
@@ -82,5 +83,7 @@ class Module:
 def letters(argument):
     """The type of an argument in cuda_shim.h's letters."""
     kind = np.dtype(argument.dtype)
+    if kind.fields:
+        return f"V{kind.itemsize}"
     letter = {("i", 4): "i", ("i", 8): "q", ("u", 4): "I", ("u", 8): "Q"}.get((kind.kind, kind.itemsize), kind.char)
     return ("*" if isinstance(argument, np.ndarray) else "") + letter

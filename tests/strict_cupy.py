@@ -89,6 +89,8 @@ class Machine:
         self.thread, self.host = threading.local(), Clock()
         self.copies, self.used, self.pinned, self.flying = [], [0] * devices, [], []
         self.limit, self.freed, self.peers = [0] * devices, {}, set()
+        self.allocated = weakref.WeakValueDictionary()                              # {address: Memory}
+        self.waits, self.products = 0, {}                                           # of the host; {dtype: kind}
         self.streams = [[Stream.__new__(Stream)._make(device, True, False)] for device in range(devices)]
 
     def reset(self):
@@ -115,6 +117,7 @@ class Machine:
 
     def wait(self, clock):
         """The host has waited: note the work that is done, and end the copies that have finished."""
+        self.waits += 1
         self.host.merge(clock)
         for copy in [copy for copy in self.flying if self.host.saw(*copy.by)]:
             copy.land()
@@ -140,6 +143,15 @@ class Flight:
             out[...] = value
 
 
+def memory_at(address):
+    """The allocation that holds an address in a kernel's argument."""
+    for start in sorted((start for start in gpu.allocated if start <= address), reverse=True)[:1]:
+        memory = gpu.allocated[start]
+        if address < start + memory.nbytes:
+            return memory
+    raise Refused(f"a kernel gets the address {address:#x}, which is in no array of CuPy's: keep the array until the launch")
+
+
 class Memory:
     """An allocation on a device: its last write (stream, count), and the reads since."""
 
@@ -157,6 +169,7 @@ class Memory:
                               f"again: let {stream} wait for an event of {other} before the array is dropped")
         self.nbytes, gpu.used[self.device] = block.nbytes, used
         self.written = stream, 0
+        gpu.allocated[self.start] = self
 
     def __del__(self):
         if self.nbytes:
@@ -670,7 +683,10 @@ class RawModule:
         words = re.search(rf"__global__\s+void\s+{name}\s*\((.*?)\)", self.code, re.DOTALL)
         if not words:
             raise CUDARuntimeError(500, f"cudaErrorSymbolNotFound: named symbol not found: {name}")
-        return RawKernel(name, self.module.get_function(name), ["const" in word for word in words[1].split(",")])
+        structs = {kind: set(re.findall(r"const real \*(\w+)\[", body))
+                   for kind, body in re.findall(r"struct (\w+) \{(.*?)\};", self.code, re.DOTALL)}
+        consts = [structs.get(word.split()[-2], "const" in word) for word in words[1].split(",")]
+        return RawKernel(name, self.module.get_function(name), consts)
 
 
 @functools.cache
@@ -683,7 +699,8 @@ def compiled(code, real):
 
 
 class RawKernel:
-    """kernel(grid, block, arguments). The shim compares their types with the kernel's parameters."""
+    """kernel(grid, block, arguments). The shim compares their types with the kernel's parameters. `const`: for each of
+    these whether it is only read, or, for a struct, the names of its pointers to what is only read."""
 
     def __init__(self, name, launch, const):
         self.name, self.launch, self.const = name, launch, const
@@ -694,6 +711,10 @@ class RawKernel:
         for array, const in zip(args, self.const):
             if isinstance(array, ndarray):
                 (reads if const else writes).append(array._memory)
+            elif isinstance(array, np.void):
+                for name in array.dtype.names:
+                    if array.dtype[name].base == np.uint64:                         # addresses
+                        (reads if name in const else writes).extend(map(memory_at, filter(None, array[name].tolist())))
         for array in arrays:
             if not array._held.flags.c_contiguous:
                 raise Refused(f"kernel {self.name} gets a view with strides {array.strides}, which it does not see")
@@ -720,6 +741,9 @@ cupy = Space("cupy", __version__=NAMES["version"], ndarray=ndarray, cuda=cuda, l
              empty=lambda shape, dtype=float, order="C": wrap(garbage(shape, dtype, order)),
              empty_like=lambda prototype, dtype=None, order="K", subok=None, shape=None: launch(
                  lambda a: garbage(a.shape if shape is None else shape, dtype or a.dtype), (prototype,)))
+cupy._core = types.SimpleNamespace(                             # of it, only the kind of products
+    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_DEFAULT="DEFAULT", COMPUTE_TYPE_TF32="TF32"),
+    set_compute_type=lambda dtype, kind: gpu.products.update({np.dtype(dtype): kind}))
 cupyx = Space("cupyx", empty_pinned=empty_pinned)
 MODULES = {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime, "cupy.lib": lib, "cupyx": cupyx}
 gpu = None      # the Machine

@@ -25,6 +25,7 @@ from results.photos import photograph
 from results.trained import read
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.program
 
 
 @pytest.fixture(scope="module")

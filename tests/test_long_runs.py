@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.program
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "notebooks")]
 
 import figure1

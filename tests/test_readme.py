@@ -15,6 +15,7 @@ from training import options
 from training.options import read_options
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.program
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

@@ -4,6 +4,7 @@ real CuPy, so that the two cannot drift apart."""
 import inspect
 import threading
 
+import cuda_shim
 import numpy as np
 import pytest
 import strict_cupy
@@ -503,3 +504,37 @@ def test_the_current_device_is_each_threads_own(cp):
         thread = threading.Thread(target=lambda: seen.append(cp.cuda.Device().id))
         thread.start(), thread.join()
         assert (seen, cp.cuda.Device().id) == ([0], 1)
+
+
+@pytest.mark.skipif(cuda_shim.compiler() is None, reason="no C++ compiler to make kernels for the CPU")
+def test_the_addresses_in_a_kernels_argument_are_followed(cp):
+    """A struct of pointers: what they name is on this device, alive, and not in use by another stream."""
+    code = """struct Two {
+                  real *w[1];
+                  const real *g[1];
+              };
+              extern "C" __global__ void add(const Two of) { of.w[0][0] += of.g[0][0]; }"""
+    add = cp.RawModule(code=code, options=("-Dreal=float",)).get_function("add")
+    two = np.dtype([("w", np.uint64, 1), ("g", np.uint64, 1)])
+
+    def run(w, g):
+        add((1,), (1,), (np.array(([w.data.ptr], [g.data.ptr]), two)[()],))
+    w, g = cp.ones(1, np.float32), cp.ones(1, np.float32)
+    run(w, g)
+    assert float(w[0]) == 2
+    with cp.cuda.Device(1), pytest.raises(Refused, match="device 0 is used while device 1"):
+        run(w, g)
+    run(w, g)
+    other = cp.cuda.Stream(non_blocking=True)
+    with other, pytest.raises(Refused, match="without waiting"):
+        run(w, g)
+    other.wait_event(cp.cuda.get_current_stream().record())
+    with other:
+        cp.add(g, 1)                                            # reads
+    with pytest.raises(Refused, match="may still be reading"):
+        run(g, w)
+    run(w, g)                                                   # both read
+    gone = g.data.ptr
+    del g
+    with pytest.raises(Refused, match="in no array"):
+        add((1,), (1,), (np.array(([w.data.ptr], [gone]), two)[()],))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import strict_cupy
 
+import evaluate
 import train
 from alexnet import AlexNet, SmallAlexNet
 from nn import SGD, feed, load_checkpoint, save_checkpoint
@@ -181,6 +182,22 @@ def test_a_step_waits_for_no_number(place, readers, gpu):
         ("host", number, N * int(np.prod(IMAGE)) * 8) for number in readers]))
 
 
+@pytest.mark.parametrize("place, towers", PLACES)
+def test_the_host_waits_for_nothing_within_a_step(place, towers, gpu):
+    """Not even for an event. (The feed waits for its pinned memory, between steps.)"""
+    network = make(place, towers)
+    sgd, (images, labels) = SGD(network), next(batches(1))
+    images, labels = [device.put(images) for device in network.devices], network.devices[0].put(labels)
+    before = gpu.waits
+    with network.devices[0]:
+        logits, caches = network.forward(images)
+        loss, cache = network.loss.forward(logits, labels)
+        sgd.step(network.backward(network.loss.backward(cache), caches), 0.1)
+    assert gpu.waits == before
+    float(loss)
+    assert gpu.waits > before
+
+
 def test_two_towers_on_one_device_copy_nothing_but_count_what_they_exchange(gpu):
     images, labels = next(batches(1))
     sent = []
@@ -324,6 +341,18 @@ def run(*arguments):
 def log(name):
     with open(f"runs/{name}/log.csv") as file:
         return [[float(row[column]) for column in COLUMNS[:8]] for row in csv.DictReader(file)]
+
+
+def test_tf32_is_off_unless_asked_for(folder, plain, capsys):
+    for arguments, kind in (["--tf32"], "TF32"), ([], "DEFAULT"):
+        assert run("--device", "cuda", *arguments, "--out", kind) == 0, capsys.readouterr().err
+        assert plain.products == {np.dtype(np.float32): kind}
+    assert evaluate.main(["filters", "runs/TF32", "--tf32", "--device", "cuda:0", "--out", "out"]) == 0, capsys.readouterr().err
+    assert plain.products == {np.dtype(np.float32): "TF32"}
+    for main, arguments in (train.main, ["--tf32", "--data", "four.npz"]), (evaluate.main, ["filters", "runs/TF32", "--tf32"]):
+        assert main(arguments) == 1
+        err = capsys.readouterr().err
+        assert "found --tf32 on the CPU" in err and err.count("\n") == 1
 
 
 def test_train_py_gives_the_cpus_log(folder, gpu, capsys):

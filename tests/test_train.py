@@ -2,13 +2,16 @@
 
 import argparse
 import csv
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +29,41 @@ from training.options import ALTERNATIVES, given, make_parser, read_options
 from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.program
+
+
+def write_two(folder):
+    """A small data set: 160 images in two classes, one a little brighter than the other."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    images = rng.integers(0, 250, (200, 28, 28)) + 4 * labels[:, None, None]
+    np.savez(folder / "two.npz", x_train=images[:160].astype(np.uint8), y_train=labels[:160],
+             x_test=images[160:].astype(np.uint8), y_test=labels[160:])
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with a small data set: 160 images in two classes, one a little brighter than the other."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(200) % 2
-    images = rng.integers(0, 250, (200, 28, 28)) + 4 * labels[:, None, None]
-    np.savez(tmp_path / "two.npz", x_train=images[:160].astype(np.uint8), y_train=labels[:160],
-             x_test=images[160:].astype(np.uint8), y_test=labels[160:])
+    """A working folder with that data set."""
+    write_two(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A finished run of QUICK, made once."""
+    place = tmp_path_factory.mktemp("once")
+    write_two(place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        assert run(*QUICK, "--out", "once")[0] == 0
+    return place / "runs" / "once"
+
+
+@pytest.fixture
+def finished(once, folder):
+    """A function (name): put that run into the working folder's runs/."""
+    return lambda name: shutil.copytree(once, folder / "runs" / name)
 
 
 QUICK = ["--data", "two.npz", "--batch-size", "16", "--epochs", "3", "--threads", "1"]
@@ -49,9 +75,14 @@ def start(*arguments, **more):
 
 
 def run(*arguments):
-    process = start(*arguments)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+    """train.py → (exit status, what it printed, its errors). In this process: a new one needs a second to begin."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = train.main(list(map(str, arguments)))
+        except SystemExit as end:                               # argparse's errors
+            status = end.code
+    return status, out.getvalue(), err.getvalue()
 
 
 def state(path):
@@ -65,8 +96,9 @@ def without_times(rows):
 
 
 def test_a_run_leaves_what_it_promises(folder):
-    status, out, err = run(*QUICK, "--out", "first")
-    assert (status, err) == (0, "")
+    process = start(*QUICK, "--out", "first")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
     left = folder / "runs" / "first"
     assert {path.name for path in left.iterdir()} == {"config.json", "log.csv", "checkpoint.npz", "best.npz",
                                                       "curves.png", "filters.png", "results.json"}
@@ -87,9 +119,9 @@ def test_a_run_leaves_what_it_promises(folder):
     assert status == 1 and "exists: resume it with --resume" in err
 
 
-def test_killed_at_any_point_it_resumes_to_the_same_bits(folder):
+def test_killed_at_any_point_it_resumes_to_the_same_bits(folder, finished):
     """kill -9 at random moments, during steps and during writes, repeated until the run is done."""
-    assert run(*QUICK, "--out", "straight")[0] == 0
+    finished("straight")
     rng, checkpoint = np.random.default_rng(0), folder / "runs" / "broken" / "checkpoint.npz"
     arguments = [*QUICK, "--out", "broken", "--save-every", "0"]
     for kill in range(6):
@@ -111,7 +143,7 @@ def test_killed_at_any_point_it_resumes_to_the_same_bits(folder):
     assert not list((folder / "runs" / "broken").glob("*.tmp"))
 
 
-def test_killed_before_its_first_checkpoint_it_starts_afresh(folder):
+def test_killed_before_its_first_checkpoint_it_starts_afresh(folder, finished):
     process = start(*QUICK, "--out", "early")
     while not (folder / "runs" / "early" / "config.json").exists():
         assert process.poll() is None, process.communicate()
@@ -119,7 +151,8 @@ def test_killed_before_its_first_checkpoint_it_starts_afresh(folder):
     process.kill()
     process.communicate()
     assert not (folder / "runs" / "early" / "checkpoint.npz").exists()
-    assert run("--resume", "runs/early")[0] == run(*QUICK, "--out", "straight")[0] == 0
+    finished("straight")
+    assert run("--resume", "runs/early")[0] == 0
     assert state("runs/early/best.npz") == state("runs/straight/best.npz")
 
 
@@ -138,6 +171,7 @@ def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(folder):
     assert status == 0, err
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")       # overflow is the point
 def test_a_loss_that_is_not_finite_stops_the_run(folder):
     status, out, err = run(*QUICK, "--lr", "1e9", "--out", "wild")
     assert status == 1 and "is not finite at step" in err and "--lr 1e+08" in err and "Traceback" not in err
@@ -268,8 +302,8 @@ def test_wrong_options_are_one_sentence(folder, arguments, sentence):
     assert status == 1 and sentence in err and err.count("\n") == 1 and "Traceback" not in err
 
 
-def test_a_resumed_run_keeps_its_options_and_its_data(folder):
-    assert run(*QUICK, "--out", "kept")[0] == 0
+def test_a_resumed_run_keeps_its_options_and_its_data(folder, finished):
+    finished("kept")
     status, _, err = run("--resume", "runs/kept", "--lr", "0.5")
     assert status == 1 and "found --lr" in err
     with np.load("two.npz") as file:
@@ -287,8 +321,8 @@ def test_a_resumed_run_keeps_its_options_and_its_data(folder):
     ("schedule", "sometimes", "argument --schedule: invalid choice: 'sometimes'"), ("drop_at", ["a"], "invalid int value: 'a'"),
     ("colour", {"red": 1}, "invalid float value"), ("future", 3, "unrecognized arguments: --future=3"),
     ("convolution", "fft", "argument --convolution: invalid choice: 'fft'")])
-def test_stored_options_are_checked_like_typed_ones(folder, name, value, sentence):
-    assert run(*QUICK[:-4], "--epochs", "1", "--out", "stored")[0] == 0
+def test_stored_options_are_checked_like_typed_ones(folder, finished, name, value, sentence):
+    finished("stored")
     config = json.loads(Path("runs/stored/config.json").read_text())
     config["options"][name] = value
     Path("runs/stored/config.json").write_text(json.dumps(config))
@@ -362,8 +396,8 @@ def test_fine_tuning_keeps_what_fits_and_draws_the_rest(folder):
     assert state("runs/same/best.npz")[1] == before
 
 
-def test_fine_tuning_killed_at_once_starts_from_the_weights_again(folder):
-    assert run(*QUICK, "--out", "before")[0] == 0
+def test_fine_tuning_killed_at_once_starts_from_the_weights_again(folder, finished):
+    finished("before")
     fine = ["--data", "two.npz", "--weights", "runs/before", "--epochs", "2", "--batch-size", "16", "--threads", "1", "--lr", "0.001"]
     process = start(*fine, "--out", "early")
     while not Path("runs/early/checkpoint.npz").exists():
@@ -388,15 +422,15 @@ def test_fine_tuning_killed_at_once_starts_from_the_weights_again(folder):
     (["--weights", "runs/before", "--size", "40"], "--mean weights is of 32 pixels a side, found images of 40: use --size 32"),
     (["--weights", "runs/before", "--freeze", "conv9"], "--freeze expects layers of conv1, conv2"),
     (["--weights", "runs/before", "--model", "figure1"], "no layer of runs/before fits|has no --towers|--model figure1 has no")])
-def test_fine_tuning_that_cannot_be(folder, arguments, sentence):
-    assert run(*QUICK[:-4], "--epochs", "1", "--out", "before")[0] == 0
+def test_fine_tuning_that_cannot_be(folder, finished, arguments, sentence):
+    finished("before")
     status, out, err = run(*QUICK, *arguments)
     assert status == 1 and re.search(sentence, err) and err.count("\n") == 1, err
 
 
-def test_data_is_told_by_its_content(folder):
+def test_data_is_told_by_its_content(folder, finished):
     """It may move; other images, labels or names of classes are found."""
-    assert run(*QUICK, "--out", "kept")[0] == 0
+    finished("kept")
     os.rename("two.npz", "moved.npz")
     status, _, err = run("--resume", "runs/kept", "--epochs", "4", "--data", "moved.npz")
     assert status == 0, err
@@ -408,9 +442,9 @@ def test_data_is_told_by_its_content(folder):
         assert status == 1 and "the data is not what this run began with: " in err and "name it with --data" in err, (change, err)
 
 
-def test_a_run_of_the_first_edition_goes_on(folder):
+def test_a_run_of_the_first_edition_goes_on(folder, finished):
     """Its checkpoint names the data, the images and the number of classes."""
-    assert run(*QUICK, "--out", "old")[0] == 0
+    finished("old")
     facts, groups = load_checkpoint("runs/old/checkpoint.npz")
     facts["identity"] = {key: facts["identity"][key] for key in ("data", "images", "classes")} | dict(data="elsewhere.npz")
     save_checkpoint("runs/old/checkpoint.npz", facts, **groups)

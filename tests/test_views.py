@@ -1,8 +1,6 @@
 """Colour noise (§ 4.1), means (§ 2), the erased block, and batches made ahead."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ import data
 from data import DataError, Split
 from imaging.prefetch import Prefetch
 from imaging.views import colour_axes, cutout_draws
+from train import main
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -302,14 +301,14 @@ def test_pictures(tmp_path, folder):
         data.main(["show", "--augment", str(tmp_path / "nothing.jpg")])
 
 
-def test_training_from_prepared_shards_resumes_to_the_same_bits(tmp_path, folder):
+def test_training_from_prepared_shards_resumes_to_the_same_bits(tmp_path, folder, monkeypatch, capsys):
     """train.py with every augmentation, stopped after an epoch and resumed with another number of workers."""
     data.main(["prepare", str(folder), str(tmp_path / "prepared"), "--size", "32", "--workers", "1"])
 
     def train(*arguments):
-        result = subprocess.run([sys.executable, ROOT / "train.py", *arguments], cwd=tmp_path, capture_output=True,
-                                text=True, timeout=120)
-        assert result.returncode == 0 and result.stderr == "", result.stderr
+        assert main(arguments) == 0, capsys.readouterr().err
+
+    monkeypatch.chdir(tmp_path)
     options = ["--data", "prepared", "--batch-size", "16", "--threads", "1", "--colour", "0.1", "--cutout", "8",
                "--mean", "centre", "--epochs", "2"]
     train(*options, "--out", "straight")

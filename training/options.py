@@ -38,6 +38,7 @@ DEFAULTS = dict(
     warm_up=0.0,            # not in the paper, nor --lr-batch
     convolution="winograd",     # not in the paper: 0.57 of a step's time (docs/speed.md)
     device="cpu",           # the paper: cuda, two GPUs (§ 3.2)
+    tf32=False,             # the paper's cards had float32 alone
     profile=0,
     save_every=300)         # seconds
 
@@ -56,7 +57,7 @@ MODEL_DEFAULTS = {
     "figure1": dict(        # § 3.1 states none: found by trying
         epochs=30, batch_size=128, lr=0.02, schedule="plateau", size=32, scale=0.004)}
 
-MAY_CHANGE = {"data", "epochs", "threads", "workers", "device", "plain", "convolution", "profile", "save_every",
+MAY_CHANGE = {"data", "epochs", "threads", "workers", "device", "tf32", "plain", "convolution", "profile", "save_every",
               "model_parallel", "wait"}         # on resume
 # Of the net's architecture, passed on to alexnet.py where they are given.
 ALTERNATIVES = ("towers", "one_gpu", "without", "activation", "first_stages", "lrn", "lrn_alpha", "lrn_k", "lrn_across",
@@ -138,6 +139,8 @@ def make_parser(description=None, kind=argparse.ArgumentParser):
         "differs from the exact sum by up to 3e-5 of the largest output (float32); direct, by 1e-6")
     add("--device", help="cpu (default); cuda: two GPUs, one per tower (§ 3.2), where there are two, else one; cuda:1: "
         "that one; cuda:0,cuda:1: these")
+    add("--tf32", action=yes_or_no, help="on GPUs: products on the tensor cores, whose factors have 11 significant bits instead of "
+        "24: faster, and off by up to 0.2 %% of the sum of magnitudes (default: no)")
     add("--model-parallel", action=yes_or_no, help="under mpiexec: a tower per process, on the paper's two GPUs or two machines "
         "(§ 3.2); an even number of processes is that many pairs, which share every batch")
     add("--wait", type=float, metavar="SECONDS", help="under mpiexec: the time after which a process that does not answer is "

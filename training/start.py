@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet import MODELS
 from nn import load_checkpoint, save_checkpoint
+from nn.run.device import use_tf32
 from training.errors import UserError, expect
 from training.options import ALTERNATIVES, INITIAL, given, option
 
@@ -49,6 +50,7 @@ def build(options, pictures, side, ranks, start=None):
     expect(not unknown, f"--model {options.model} has no {', '.join(unknown)}: leave it out")
     shape = (side, side, pictures.train.images.shape[3])
     one = options.model == "figure1" or options.one_gpu or options.model_parallel
+    use_tf32(options.tf32, options.device)
     devices = ranks.devices(options.device, 1 if one else alternatives.get("towers", 2))
     try:
         network = make(len(pictures.classes), shape, seed=options.seed, threads=ranks.threads(options.threads), devices=devices,
@@ -104,3 +106,11 @@ def expect_memory(network, batch_size):
             need = needs[device.name] / 2**20
             expect(need <= free, f"{device.name} has {free:,.0f} MiB free of {total:,.0f}, and a step of {batch_size} "
                                  f"images needs about {need:,.0f} MiB more: choose a smaller --batch-size")
+
+
+def how_used(options, pictures, side, start):
+    """What best.npz stores besides the weights and the mean image: see Trained in results/trained.py."""
+    architecture = (start.architecture if start else {}) | given(options, ALTERNATIVES)
+    return dict(model=options.model, options=architecture, classes=pictures.classes,
+                size=pictures.train.images.shape[1], side=side, scale=options.scale, source=options.data,
+                seed=options.seed, holdout=options.holdout)

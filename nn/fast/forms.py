@@ -8,11 +8,17 @@ class PlainForms:
 
     fast = {}                           # {plain class: fast class}
 
+    def of_tower(self, layers):
+        """{name: layer} of a tower → {name: its form}."""
+        return {name: self.form(layer) for name, layer in layers.items()}
+
     def form(self, layer):
         """The form of a plain layer that runs here; the layer itself where there is no faster one."""
         fast = self.choose(layer)
-        if fast is None:
-            return layer
+        return layer if fast is None else self.made(fast, layer)
+
+    def made(self, fast, layer):
+        """`layer` as an object of its subclass `fast`."""
         form = object.__new__(fast)
         form.__dict__ = layer.__dict__  # one set of attributes, `params` among them, for both
         return form

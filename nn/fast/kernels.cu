@@ -1,10 +1,10 @@
 // The layers on a GPU, where array operations would pass over memory many times. The plain forms in nn/*.py are the
 // reference; these give the same results.
 //
-// One thread computes one number (or one column of a kernel's numbers, im2col). Neighbouring threads have neighbouring
-// channels, so a warp reads and writes contiguous memory. No thread needs another's result: there is no shared memory
-// and no atomic addition, so the same input gives the same bits. `count` is the number of threads that have work.
-// Letters as in nn/__init__.py; maps are (N, H, W, C). An image has fewer than 2^31 numbers, a batch may have more:
+// One thread computes one number (im2col: one column of a kernel's numbers; sgd: some). Neighbouring threads have
+// neighbouring channels, so a warp reads and writes contiguous memory. No thread needs another's result: there is no
+// shared memory and no atomic addition, so the same input gives the same bits. `count` is the number of threads that have
+// work. Letters as in nn/__init__.py; maps are (N, H, W, C). An image has fewer than 2^31 numbers, a batch may have more:
 // `long long`. (The compiler emits a 32-bit division where both operands fit.)
 //
 // "Must move": what any program reads and writes at least once. "Moves": what is read from and written to memory if
@@ -19,19 +19,9 @@ __device__ long long thread() { return (long long)blockIdx.x * blockDim.x + thre
 
 // Convolution (§ 3.5) ------------------------------------------------------------------------------------------------
 
-// The pixel at position `at` of a map with dilate − 1 zeros between its pixels: −1 if it is such a zero or outside.
-__device__ int pixel(int at, int dilate, int length) {
-    if (at < 0) return -1;
-    if (dilate > 1) {
-        if (at % dilate) return -1;
-        at /= dilate;
-    }
-    return at < length ? at : -1;
-}
-
 // columns[n, p, q, r, s, c] = x[n, p·stride + r − before, q·stride + s − before, first + c], 0 outside the map:
 // what a kernel sees at each position, in the order of its own numbers. C channels of `channels`, from `first` on: a
-// group's. With x = ∂y, stride 1 and dilate = the layer's stride this serves the input's gradient.
+// group's. A row has `width` ≥ R·S·C numbers: then come a one, whose product with ∂y is the bias's gradient, and zeros.
 //
 // count = N·P·Q·S·C: a thread loops over the kernel's R rows and divides for its position once, not R times.
 //
@@ -39,18 +29,83 @@ __device__ int pixel(int at, int dilate, int length) {
 // R·S / stride² times, all but the first time from a cache. (A product that unrolls on the fly needs no columns in
 // memory. They cost 8 bytes a number, written and read again, but cuBLAS computes the product.)
 extern "C" __global__ void im2col(const real *x, real *columns, long long count, int H, int W, int channels, int first,
-                                  int C, int P, int Q, int R, int S, int stride, int before, int dilate) {
+                                  int C, int P, int Q, int R, int S, int stride, int before, int width) {
     long long i = thread();
     if (i >= count) return;
     int c = i % C, s = i / C % S;
     long long position = i / C / S, n = position / Q / P;
     int q = position % Q, p = position / Q % P;
-    int w = pixel(q * stride + s - before, dilate, W);
+    int w = q * stride + s - before;
+    real *row = columns + position * width;
     for (int r = 0; r < R; r++) {
-        int h = pixel(p * stride + r - before, dilate, H);
-        columns[((position * R + r) * S + s) * C + c] =
-            h < 0 || w < 0 ? 0 : x[((n * H + h) * W + w) * channels + first + c];
+        int h = p * stride + r - before;
+        bool outside = h < 0 || h >= H || w < 0 || w >= W;
+        row[(r * S + s) * C + c] = outside ? 0 : x[((n * H + h) * W + w) * channels + first + c];
     }
+    if (c == 0 && s == 0)
+        for (int k = R * S * C; k < width; k++) row[k] = k == R * S * C;
+}
+
+// The adjoint of im2col: each number of the columns (N·P·Q, R·S·C) is added to its pixel of dx. One thread per pixel and
+// channel reads the positions that see it, so no two threads add to one number. In the order of the plain form: the
+// same bits.
+//
+// Must move: 4 read per number of the columns, 4 written per number of dx's C channels. Moves that.
+extern "C" __global__ void col2im(const real *columns, real *dx, long long count, int H, int W, int channels, int first,
+                                  int C, int P, int Q, int R, int S, int stride, int before) {
+    long long i = thread();
+    if (i >= count) return;
+    int c = i % C, w = i / C % W, h = i / C / W % H;
+    long long n = i / C / W / H;
+    real sum = 0;
+    for (int r = 0; r < R; r++) {
+        int p = h + before - r;
+        if (p < 0 || p % stride || p / stride >= P) continue;
+        for (int s = 0; s < S; s++) {
+            int q = w + before - s;
+            if (q < 0 || q % stride || q / stride >= Q) continue;
+            long long position = (n * P + p / stride) * Q + q / stride;
+            sum += columns[((position * R + r) * S + s) * C + c];
+        }
+    }
+    dx[((n * H + h) * W + w) * channels + first + c] = sum;
+}
+
+
+// Biases and ReLU (§ 3.1) --------------------------------------------------------------------------------------------
+
+// y = y + b, and max(0, that) with `relu`, in place: what follows a layer's product. y is (…, K). NaN stays NaN, as in
+// np.maximum.
+//
+// Must move, per number: 4 read, 4 written (none if the product did it). Moves that.
+extern "C" __global__ void bias(const real *b, real *y, long long count, int K, int relu) {
+    long long i = thread();
+    if (i >= count) return;
+    real value = y[i] + b[i % K];
+    y[i] = relu && value <= 0 ? 0 : value;
+}
+
+// ∂x = ∂y where y is positive, else 0: as a product, so that NaN stays NaN.
+//
+// Must move, per number: 8 read (∂y, y), 4 written. Moves that.
+extern "C" __global__ void relu_backward(const real *dy, const real *y, real *dx, long long count) {
+    long long i = thread();
+    if (i >= count) return;
+    dx[i] = dy[i] * (y[i] > 0);
+}
+
+
+// The exchange (§ 3.2) -----------------------------------------------------------------------------------------------
+
+// joined (…, A + B) = the maps of two towers, a (…, A) and b (…, B), side by side.
+//
+// Must move, per number of `joined`: 4 read, 4 written. Moves that.
+extern "C" __global__ void join(const real *a, const real *b, real *joined, long long count, int A, int B) {
+    long long i = thread();
+    if (i >= count) return;
+    int c = i % (A + B);
+    long long row = i / (A + B);
+    joined[i] = c < A ? a[row * A + c] : b[row * B + c - A];
 }
 
 
@@ -96,7 +151,7 @@ extern "C" __global__ void lrn_backward(const real *dy, const real *x, const rea
 // Overlapping max pooling (§ 3.4) ------------------------------------------------------------------------------------
 
 // y = the largest value of each window, winner = its place there, r · size + s: of equal values the first. A NaN
-// anywhere in the window is the result, as in np.maximum.
+// anywhere in the window is the result, as in np.maximum. The last windows may reach beyond the map.
 //
 // Must move: 4 read per pixel; 5 written per window (y, winner; without `keep` 4). Moves that; a pixel is read once for
 // each window over it, at most ⌈size / stride⌉² times, all but the first time from a cache.
@@ -107,10 +162,11 @@ extern "C" __global__ void max_pool_forward(const real *x, real *y, unsigned cha
     int c = i % C, q = i / C % Q, p = i / C / Q % P;
     long long n = i / C / Q / P;
     const real *window = x + ((n * H + p * stride) * W + q * stride) * C + c;
+    int rows = min(size, H - p * stride), pixels = min(size, W - q * stride);
     real largest = window[0];
     int place = 0;
-    for (int r = 0; r < size; r++)
-        for (int s = 0; s < size; s++) {
+    for (int r = 0; r < rows; r++)
+        for (int s = 0; s < pixels; s++) {
             real value = window[(r * W + s) * C];
             if (value > largest) place = r * size + s;
             if (value > largest || value != value) largest = value;
@@ -135,6 +191,24 @@ extern "C" __global__ void max_pool_backward(const real *dy, const unsigned char
         for (int q = min(w / stride, Q - 1); q >= 0 && w - q * stride < size; q--) {
             long long o = ((n * P + p) * Q + q) * C + c;
             if (winner[o] == (h - p * stride) * size + w - q * stride) sum += dy[o];
+        }
+    dx[i] = sum;
+}
+
+// The same where all of a window's equal largest values win, as in the 2012 code.
+//
+// Must move: 8 read per window (∂y, y), 4 read and 4 written per pixel (x, ∂x). Moves that.
+extern "C" __global__ void max_pool_backward_all(const real *dy, const real *x, const real *y, real *dx, long long count,
+                                                 int H, int W, int C, int P, int Q, int size, int stride) {
+    long long i = thread();
+    if (i >= count) return;
+    int c = i % C, w = i / C % W, h = i / C / W % H;
+    long long n = i / C / W / H;
+    real sum = 0;
+    for (int p = min(h / stride, P - 1); p >= 0 && h - p * stride < size; p--)
+        for (int q = min(w / stride, Q - 1); q >= 0 && w - q * stride < size; q--) {
+            long long o = ((n * P + p) * Q + q) * C + c;
+            if (x[i] == y[o]) sum += dy[o];
         }
     dx[i] = sum;
 }
@@ -179,14 +253,56 @@ extern "C" __global__ void dropout(const real *x, real *y, bool *mask, long long
 }
 
 
-// The update (§ 5) ---------------------------------------------------------------------------------------------------
+// The loss (§ 3.5) ---------------------------------------------------------------------------------------------------
 
-// v ← momentum · v − decay · ε · w − ε · ∂L/∂w;   w ← w + v.
+// e = exp(z − the row's largest), z (N, C).
 //
-// Must move, per parameter: 12 read (w, v, g), 8 written (w, v). Moves that.
-extern "C" __global__ void sgd(real *w, real *v, const real *g, long long count, real momentum, real decay, real rate) {
+// Must move, per number: 4 read, 4 written. Moves that.
+extern "C" __global__ void exponentials(const real *z, const real *largest, real *e, long long count, int C) {
     long long i = thread();
     if (i >= count) return;
-    v[i] = momentum * v[i] - rate * (decay * w[i] + g[i]);
-    w[i] += v[i];
+    e[i] = exp(z[i] - largest[i / C]);
+}
+
+// d = ∂loss/∂z = (softmax − one-hot) / N; losses[n] = −log softmax[n, label], NaN for a label that is no class. `sums`:
+// of e's rows.
+//
+// Must move, per number: 4 read (e), 4 written (d). Moves that.
+extern "C" __global__ void cross_entropy(const real *z, const real *largest, const real *e, const real *sums,
+                                         const long long *labels, real *losses, real *d, long long count, int C, int N) {
+    long long i = thread();
+    if (i >= count) return;
+    long long n = i / C, c = i % C, label = labels[n];
+    d[i] = (e[i] / sums[n] - (c == label)) / N;
+    if (c == label) losses[n] = log(sums[n]) - (z[i] - largest[n]);
+    if (c == 0 && (label < 0 || label >= C)) losses[n] = sqrt(real(-1));
+}
+
+
+// The update (§ 5) ---------------------------------------------------------------------------------------------------
+
+// Many arrays in one launch: w, v and g of each, its numbers, its first block, ε and decay.
+struct Updates {
+    real *w[32], *v[32];
+    const real *g[32];
+    long long count[32];
+    int block[33];
+    real rate[32], decay[32];
+};
+
+// v ← momentum · v − decay · ε · w − ε · ∂L/∂w;   w ← w + v;   or, not `inside`, with ε outside the velocity. A thread
+// looks up its array once for `each` numbers, a block's width apart.
+//
+// Must move, per parameter: 12 read (w, v, g), 8 written (w, v). Moves that.
+extern "C" __global__ void sgd(const Updates of, real momentum, int inside, int each) {
+    int t = 0;
+    while ((int)blockIdx.x >= of.block[t + 1]) t++;
+    long long i = (long long)(blockIdx.x - of.block[t]) * each * blockDim.x + threadIdx.x;
+    real *w = of.w[t], *v = of.v[t], rate = of.rate[t], decay = of.decay[t];
+    const real *g = of.g[t];
+    for (int k = 0; k < each && i < of.count[t]; k++, i += blockDim.x) {
+        real change = decay * w[i] + g[i];
+        v[i] = momentum * v[i] - (inside ? rate * change : change);
+        w[i] += inside ? v[i] : rate * v[i];
+    }
 }

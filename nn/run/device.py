@@ -77,8 +77,11 @@ class Device:
 
 class CudaDevice(Device):
     """One GPU. Its arrays are CuPy's, and its work is queued: Python continues at once, and waits only for numbers
-    (get, float, seconds, wait). All computation runs in the device's default stream, in order; `copying` is a second
-    stream, for batches that arrive meanwhile (nn/run/feed.py)."""
+    (get, float, seconds, wait). All computation of a tower runs in one stream, in order: the card's default stream, or,
+    for the second tower on a card, one of its own, so that work of both can run at the same time (see meet). `copying`
+    is another stream, for batches that arrive meanwhile (nn/run/feed.py)."""
+
+    stream = None           # of its own, if any
 
     def __init__(self, name):
         self.name, self.sent, self._lock = name, {}, threading.Lock()
@@ -95,10 +98,19 @@ class CudaDevice(Device):
 
     def __enter__(self):
         self._device.__enter__()
+        if self.stream is not None:
+            self.stream.__enter__()
         return self
 
     def __exit__(self, *exception):
+        if self.stream is not None:
+            self.stream.__exit__(*exception)
         self._device.__exit__(*exception)
+
+    def use_own_stream(self):
+        with self:
+            stream = self.cupy.cuda.Stream(non_blocking=True)
+        self.stream = stream
 
     def put(self, array):
         """A NumPy array, or one that is already here → an array here."""
@@ -113,7 +125,7 @@ class CudaDevice(Device):
     def receive(self, array, source):
         """See send. The copy waits until `source` has computed the array; later work of `source`, which may reuse the
         array's memory, waits for the copy. Python waits for neither. Without peer access, the driver copies through
-        pinned memory of the host."""
+        pinned memory of the host. On one card nothing is copied: the towers meet before."""
         if source.number == self.number:
             return array
         with source:
@@ -192,6 +204,24 @@ def cuda_devices():
                           "show it?): set it up, or use --device cpu") from None
 
 
+def use_tf32(on, names):
+    """Let products of float32 arrays on GPUs run on their tensor cores, in TF32: each factor is rounded to 11 bits
+    (float32: 24), products and sums stay float32. So a sum Σ a·b is off by at most 2^-9 Σ |a·b|, besides float32's own
+    rounding. Off: float32 as on the paper's cards, also where CUPY_TF32=1 is set. For the whole process.
+
+    names: of devices, as in `devices`. Raises DeviceError for the CPU, which has none."""
+    if names == "cpu":
+        if on:
+            raise DeviceError("found --tf32 on the CPU, expected a GPU, whose tensor cores have this format: use "
+                              "--device cuda, or --no-tf32")
+        return
+    cuda_devices()
+    from cupy import _core  # of CuPy's own switches, only an environment variable is documented
+
+    kind = "TF32" if on else "DEFAULT"
+    _core.set_compute_type(np.float32, getattr(_core._routines_linalg, f"COMPUTE_TYPE_{kind}"))
+
+
 def devices(names="cpu", towers=2):
     """A list of one Device per tower, from a text like that of --device.
 
@@ -211,10 +241,28 @@ def devices(names="cpu", towers=2):
     found = [Device(name) for name in listed]
     if len({device.number is None for device in found}) > 1:
         raise DeviceError(f"found {names}, expected either the CPU or CUDA devices: a net is not split between them")
-    for device in found:
+    for t, device in enumerate(found):
         for other in found:
             enable_peer_access(device, other)
+        if device.number is not None and device.number in [other.number for other in found[:t]]:
+            device.use_own_stream()
     return found
+
+
+def meet(devices):
+    """Let each tower's later work wait for all earlier work of the others on the same card. Elsewhere it does nothing:
+    send orders the work of two cards, and the CPU's is done at once.
+
+    A tower may read what another has computed before they met. The array must be kept until they meet again: its memory
+    belongs to the other's stream, which may reuse it once it is dropped."""
+    for device in devices:
+        if device.number is not None and device.stream is not None:
+            others = [other for other in devices if other.number == device.number and other is not device]
+            events = [other.event() for other in others]
+            own = device.event()
+            for other, event in zip(others, events):
+                device.await_event(event)
+                other.await_event(own)
 
 
 def enable_peer_access(device, other):

@@ -38,6 +38,7 @@ class Slot:
     """
 
     def __init__(self, devices):
+        self.readers = devices
         self.devices = list({device.name: device for device in devices}.values())   # once for two towers on one card
         self.towers = [[device.name for device in self.devices].index(device.name) for device in devices]
         self.pinned, self.copied = None, []
@@ -47,8 +48,8 @@ class Slot:
         previous contents: so the first copy waits, too."""
         first = self.devices[0]
         self.pinned = [first.pinned(array) for array in (images, labels)]
-        self.arrays = [[device.empty(array) for device in readers]
-                       for array, readers in ((images, self.devices), (labels, self.devices[:1]))]
+        self.arrays = [[device.empty(array) for device in devices]
+                       for array, devices in ((images, self.devices), (labels, self.devices[:1]))]
         self.used()
 
     def fill(self, images, labels):
@@ -60,8 +61,8 @@ class Slot:
             self.allocate(images, labels)
         for pinned, array in zip(self.pinned, (images, labels)):
             np.copyto(pinned, array)
-        for device, free in zip(self.devices, self.free):
-            device.copying.wait_event(free)                                         # guard 2
+        for i, free in zip(self.towers, self.free):
+            self.devices[i].copying.wait_event(free)                                # guard 2
         for pinned, arrays in zip(self.pinned, self.arrays):
             for device, array in zip(self.devices, arrays):
                 device.copy_in(array, pinned)
@@ -69,11 +70,11 @@ class Slot:
 
     def take(self):
         """→ images (a list, one array per tower) and labels, for the work queued from now on."""
-        for device, event in zip(self.devices, self.copied):
-            device.await_event(event)                                               # guard 3
+        for i, device in zip(self.towers, self.readers):
+            device.await_event(self.copied[i])                                      # guard 3
         images, labels = self.arrays
         return [images[i] for i in self.towers], labels[0]
 
     def used(self):
         """Call it when all work that reads the arrays has been queued."""
-        self.free = [device.event() for device in self.devices]
+        self.free = [device.event() for device in self.readers]

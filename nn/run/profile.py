@@ -8,7 +8,8 @@ class Profile:
     """Collects spans of work; set `network.profile` to one.
 
     On a GPU a span is between two events in the device's own queue, so that measuring causes no wait. On the CPU
-    jobs run in several threads at once: their times are added up and divided by the number of threads.
+    jobs run in several threads at once: their times are added up and divided by the number of threads. Two towers on
+    one card work at the same time, so their times overlap.
     """
 
     def __init__(self, network):

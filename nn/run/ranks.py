@@ -106,6 +106,7 @@ class Ranks:
 
     def take(self, network, model_parallel=False):
         """Train `network` together with the other ranks from now on. Their initial values must be the same."""
+        self.rows([0])                                          # all are here: Split and Dup would wait without end
         if model_parallel:
             if len(network.towers) != 2 or self.size % 2:
                 raise RankError("--model-parallel needs two towers and an even number of processes, got "

@@ -5,9 +5,9 @@ import copy
 
 import numpy as np
 import pytest
+from test_kernels import ARRAYS, WithReLU, plain
 from test_kernels import LAYERS as KERNEL_LAYERS
-from test_kernels import plain
-from test_layers import OTHERS, POOLS, cases, filled, gradient_for, results, spaced
+from test_layers import cases, filled, gradient_for, results, spaced
 
 import nn.fast.cuda
 from nn import SGD, Conv2d, Device, Dropout, Linear, MaxPool2d, Network
@@ -16,8 +16,7 @@ from nn.fast.kernels import Kernels, fused
 
 pytestmark = pytest.mark.cuda
 
-LAYERS = KERNEL_LAYERS + cases({name: (*case, {}) for name, case in OTHERS.items()})
-WITHOUT_KERNELS = set(OTHERS) | {name for name in POOLS if "all ties" in name}       # trained in the plain form
+LAYERS = KERNEL_LAYERS + cases({name: (*case, {}) for name, case in ARRAYS.items()})
 # What differs is the order of sums, and on hardware fused multiply-additions: sums of some hundred terms, whose
 # rounding is 1.1e-16 and 6e-8 of the largest.
 TOLERANCES = [(np.float64, 1e-13), (np.float32, 1e-5)]
@@ -26,22 +25,24 @@ TOLERANCES = [(np.float64, 1e-13), (np.float32, 1e-5)]
 @pytest.fixture
 def launched(monkeypatch):
     """The names of the kernels launched so far."""
-    names, launch = [], Kernels.launch
+    names, launch = [], Kernels.run
 
     def noted(self, name, *arguments):
         names.append(name)
         launch(self, name, *arguments)
 
     monkeypatch.delenv("NN_FUSED", raising=False)
-    monkeypatch.setattr(Kernels, "launch", noted)
+    monkeypatch.setattr(Kernels, "run", noted)
     return names
 
 
 def on(device, layer, *arrays):
     """The layer's form for CUDA with its parameters on the device, and the arrays there."""
-    layer = copy.copy(layer)
-    layer.params = {name: device.put(p) for name, p in layer.params.items()}
-    return CudaForms().form(layer), *map(device.put, arrays)
+    layers = [copy.copy(one) for one in (layer.layers if isinstance(layer, WithReLU) else [layer])]
+    for one in layers:
+        one.params = {name: device.put(p) for name, p in one.params.items()}
+    forms = list(CudaForms().of_tower(dict(enumerate(layers))).values())
+    return WithReLU(*forms) if isinstance(layer, WithReLU) else forms[0], *map(device.put, arrays)
 
 
 def compare(layer, shape, draw, run=results, device="cuda:0"):
@@ -63,7 +64,7 @@ def compare(layer, shape, draw, run=results, device="cuda:0"):
 @pytest.mark.parametrize("layer, shape, draw", LAYERS)
 def test_by_kernels(layer, shape, draw, launched, request):
     compare(layer, shape, draw)
-    assert bool(launched) == (request.node.callspec.id not in WITHOUT_KERNELS)
+    assert bool(launched) == (request.node.callspec.id not in ARRAYS)
 
 
 @pytest.mark.parametrize("layer, shape, draw", LAYERS)
@@ -147,7 +148,7 @@ def test_the_update_is_section_5s(form, dtype, tolerance, launched):
         return network.weights() | {f"v of {name}": v for name, v in network.join(sgd.velocity).items()}
 
     wanted, found = run("cpu"), form(lambda: run("cuda:0"))
-    assert launched == ([] if form is plain else ["sgd"] * 12)
+    assert launched == ([] if form is plain else ["sgd"] * 3)
     for name in wanted:
         np.testing.assert_allclose(found[name], wanted[name], rtol=tolerance, atol=tolerance, err_msg=name)
 

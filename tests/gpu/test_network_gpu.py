@@ -11,9 +11,10 @@ import evaluate
 import nn.fast.cuda
 import nn.run.memory
 import train
-from alexnet import AlexNet, SmallAlexNet
+from alexnet import AlexNet, SmallAlexNet, summary
+from benchmarks import gpu_budget
 from nn import SGD, feed
-from nn.run.device import CudaDevice, Device, send
+from nn.run.device import CudaDevice, Device, cuda_devices, send, use_tf32
 
 pytestmark = pytest.mark.cuda
 two_devices = pytest.mark.multigpu
@@ -76,6 +77,39 @@ def test_twenty_steps_give_the_cpus_losses(place, towers):
     (losses, _), (expected, _) = (steps(SmallAlexNet(5, IMAGE, towers=towers, devices=d, **TINY))
                                   for d in (place, "cpu"))
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_two_towers_on_one_card_give_the_same_bits_in_two_streams_as_in_one(monkeypatch):
+    """And those of two cards, if there are two."""
+    places, found = ["cuda:0", "cuda:0"] + ["cuda:0,cuda:1"] * (cuda_devices() > 1), []
+    for i, place in enumerate(places):
+        if i == 1:
+            monkeypatch.setattr(CudaDevice, "use_own_stream", lambda self: None)
+        network = SmallAlexNet(5, IMAGE, devices=place, **TINY)
+        assert (network.devices[1].stream is None) == (i > 0)
+        losses, sgd = steps(network, 5)
+        found.append([losses, *network.weights().values(), *network.join(sgd.velocity).values()])
+    for other in found[1:]:
+        for a, b in zip(found[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_tf32_changes_products_by_less_than_its_bound():
+    """On hardware that has it; elsewhere it changes nothing."""
+    rng, device = np.random.default_rng(0), Device("cuda:0")
+    a, b = rng.standard_normal((2, 64, 64)).astype(np.float32)
+    try:
+        with device:
+            use_tf32(True, "cuda")
+            assert device.cupy._core.get_compute_type(np.float32) == device.cupy._core._routines_linalg.COMPUTE_TYPE_TF32
+            rounded = device.get(device.put(a) @ device.put(b))
+    finally:
+        use_tf32(False, "cuda")
+    with device:
+        exact = device.get(device.put(a) @ device.put(b))
+        assert device.cupy._core.get_compute_type(np.float32) == device.cupy._core._routines_linalg.COMPUTE_TYPE_DEFAULT
+    assert (abs(rounded - exact) <= (2**-9 + 64 * 2**-23) * (abs(a) @ abs(b))).all()
+    np.testing.assert_allclose(exact, a.astype(np.float64) @ b, rtol=0, atol=1e-5)
 
 
 def test_pieces_of_a_batch_change_nothing():
@@ -149,6 +183,45 @@ def test_nothing_waits_for_a_number(place, towers, emucuda):
         first = device.number == network.devices[0].number
         assert moved.to_host_bytes == (4 if first else 0)                           # float(loss)
         assert moved.to_device_bytes == 3 * (4 * N * np.prod(IMAGE) + (8 * N if first else 0))
+
+
+@pytest.mark.parametrize("place, towers", PLACES)
+def test_a_step_launches_at_most_120_kernels(place, towers, emucuda):
+    """Besides the products, for any batch whose columns fit; the counts of docs/gpu-budget.md. All nets that are listed like
+    the full one have the same number."""
+    network, counts = SmallAlexNet(5, IMAGE, towers=towers, devices=place, **TINY), []
+    sgd, numbers = SGD(network), {device.number for device in network.devices}
+    for N in (2, 7, 2, 7):
+        images, labels = next(batches(1, N))
+        images = [device.put(images) for device in network.devices]
+        emucuda.reset()
+        with network.devices[0]:
+            logits, caches = network.forward(images)
+            loss, cache = network.loss.forward(logits, network.devices[0].put(labels))
+            sgd.step(network.backward(network.loss.backward(cache), caches), 0.01)
+        counts.append([sum(count(number) for number in numbers) for count in (emucuda.launches, emucuda.gemms)])
+    assert counts[2] == counts[3]
+    assert counts[2] == {(2, 2): [117, 43], (2, 1): [110, 43], (1, 1): [97, 32]}[towers, len(numbers)]
+
+
+def test_the_budget_of_another_batch_is_what_it_moves(emucuda):
+    """benchmarks/gpu_budget.py: continued from two batches, job by job; and the multiplications of alexnet.py's table."""
+    network = SmallAlexNet(5, IMAGE, devices="cuda:0", **TINY)
+    (two, *_), (four, *_), (seven, host, between) = (gpu_budget.count(network, N, emucuda) for N in (2, 4, 7))
+    assert gpu_budget.extrapolate([two.jobs, four.jobs], (2, 4), 7) == seven.jobs
+    assert sum(sum(kernels.values()) for kernels in seven.kernels.values()) == 110 and sum(seven.products.values()) == 43
+    forward = sum(job.flops for job in seven.jobs if job.stage.endswith("forward"))
+    assert forward == 2 * 7 * sum(row.multiply_adds for row in summary(network))
+    moved, must = sum(job.bytes for job in seven.jobs), sum(gpu_budget.must_move(network, 7).values())
+    assert must < moved < 2 * must and not any(host) and not between
+
+
+def test_the_full_nets_columns_fit_up_to_batch_128():
+    """In one piece, so that no stage unrolls twice."""
+    network, shape = AlexNet(classes=10, init=None, threads=1), (224, 224, 3)
+    for layer in network.towers[0].values():
+        assert 128 * 4 * nn.fast.cuda.most_columns(layer, shape) <= nn.fast.cuda.COLUMNS
+        shape = layer.output_shape(shape)
 
 
 @two_devices
