@@ -452,7 +452,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      "concatenate([x, theirs], axis=-1)", f"{RANKS}::test_losses_are_those_of_one_process"),
     ("ranks: a tower keeps the other's half of the gradient", "nn/run/other_tower.py", "own = halves[self.mine]", "own = halves[0]",
      f"{RANKS}::test_losses_are_those_of_one_process"),
-    ("ranks: all write the checkpoint's tower alone", "nn/run/other_tower.py", "return every[::1 - 2 * self.mine]", "return every",
+    ("ranks: the towers' shares change places in a checkpoint", "nn/run/other_tower.py", "return every[::1 - 2 * self.mine]", "return every[::2 * self.mine - 1]",
      f"{RANKS}::test_a_run_on_ranks_is_a_run"),
     ("ranks: each tests on its own images alone", "nn/run/ranks.py", "return self.rows(numbers).sum(0)",
      "return np.asarray(numbers) * self.replicas", f"{RANKS}::test_a_run_on_ranks_is_a_run"),
