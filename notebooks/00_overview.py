@@ -311,6 +311,8 @@ show_source(figure2, "return {")
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** How many parameters has the third convolution? It has 384 kernels of 3×3, and they see all 256 maps of the
 # layer before.
 

@@ -376,6 +376,8 @@ print(f"after dividing, the largest input is {np.abs(divided).max():.0f}, at pix
 #
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** Which share of a photograph is cut off? Give it for any width and height.
 
 # %% tags=["solution"]

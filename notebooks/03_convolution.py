@@ -475,6 +475,8 @@ show(figure, "**Figure 3.5.** The weights of a convolution in two groups, writte
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** The number of positions $P$ for a side $H$, kernel $R$, zeros `before` and `after`, and stride $t$.
 
 # %% tags=["solution"]

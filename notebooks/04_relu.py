@@ -329,6 +329,8 @@ for lr, share in dead.items():
 #
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** The other function that the paper names, $y = 1 / (1 + e^{-x})$: write its slope with $y$ alone. How large
 # can it be at most? (Return both for the array `y`: the slopes, and the largest possible slope.)
 

@@ -235,6 +235,8 @@ print("maps that differ:", differing)
 #
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** A map alone: for which $a$ is $b = a\,(k + \alpha a^2)^{-\beta}$ largest? Set the derivative to zero. (Figure 5.2 shows
 # it for the paper's constants.)
 

@@ -598,7 +598,7 @@ show(figure, "**Figure 16.3.** Which kind of trial finds which suspect. The two 
 # second way to the same result. Default values hide bugs: stride 1, one image, equal sides, one group, small constants.
 # A falling loss proves little, since a net with a wrong layer usually learns something.
 #
-# Next: [18, Fewer multiplications](18_fewer_multiplications.ipynb), how a convolution runs faster than its multiply-adds allow.
+# Next: [17, Many machines](17_many_machines.ipynb), where one run is shared by many processes.
 #
 # ## What this chapter claimed
 #

@@ -326,6 +326,8 @@ print(f"zeros added: {folded.size / first.params['W'].size:.2f} times as many we
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
+#
 # **1.** How many multiplications does *one output* of a layer with one channel and one kernel take on average, if tiles of $m \times m$ outputs are computed together, and kernels have
 # $r \times r$ numbers?
 

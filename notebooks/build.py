@@ -34,7 +34,6 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
 COLUMNS = 100                                                           # of code in open cells
 WIDER = {f"{number:02}" for number in (*range(17), 18)}                 # chapters with longer lines
-UNFORMED = {"00", "01", "03", "04", "05", "16", "18"}                   # chapters that lack a part of their form
 TRACES = re.compile(r"/(?:home|root|Users|tmp|work|mnt|opt|srv|builds?)/\S|[A-Z]:\\\\|\d\d:\d\d:\d\d")   # paths, clocks
 
 
@@ -95,7 +94,7 @@ def faults(path):
     if not pair.exists():
         return [f"{pair.name} is missing: run `python notebooks/build.py make {path.name[:2]}`"]
     source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), untagged(path)
-    found += [] if path.name[:2] in UNFORMED else unformed(path)
+    found += unformed(path)
     found += [] if path.name[:2] in WIDER else wide(path)
 
     def says(cells):
