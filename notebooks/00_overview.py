@@ -37,9 +37,10 @@ rng = np.random.default_rng(0)
 # %%
 picture, credit = photo("coffee", 224)
 image = (255 * (picture - picture.mean((0, 1))))[None].astype(np.float32)   # (1, 224, 224, 3)
-net = AlexNet()                                                             # two towers, initial values from seed 0
+net = AlexNet()                                                             # two towers, seed 0
 before = net.predict(image)                                                 # (1, 1000)
-print(image.shape, "→", before.shape, f"   sum {before.sum():.6f}, smallest {before.min():.5f}, largest {before.max():.5f}")
+print(image.shape, "→", before.shape,
+      f"   sum {before.sum():.6f}, smallest {before.min():.5f}, largest {before.max():.5f}")
 
 # %% [markdown]
 # The classes have names. Their order is that of WordNet's numbers for them, the usual one; the file comes with
@@ -114,7 +115,8 @@ for name, layer in whole.towers[0].items():
     if not name.startswith("exchange"):                     # nothing to exchange in one tower
         x = maps[name] = layer.forward(x)[0]
 print(f"largest difference of probabilities {towers_difference:.0e}")
-print("  ".join(f"{name} {maps[name].shape[1:]}" for name in ("pool1", "pool2", "relu3", "relu4", "pool5")))
+print("  ".join(f"{name} {maps[name].shape[1:]}"
+                for name in ("pool1", "pool2", "relu3", "relu4", "pool5")))
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(2, 6, figsize=(7.2, 2.9))
@@ -139,11 +141,13 @@ show(figure, "**Figure 0.2.** Two of the maps (those that vary most) after six o
 # %%
 rows = summary(net)
 line = "{:6} {:25} {:>13} {:>11} {:>8} {:>14}   {}".format
-print(line("layer", "in each tower", "maps out", "parameters", "neurons", "multiply-adds", "neurons in the paper"))
+print(line("layer", "in each tower", "maps out", "parameters", "neurons", "multiply-adds",
+           "neurons in the paper"))
 for row in rows:
     if row.parameters:
         out = "×".join(map(str, row.shape)) + (" ·2" if row.towers == 2 else "")
-        print(line(row.name, row.layer, out, *(f"{n:,}" for n in row[4:7]), PAPER[row.name].split(" neurons")[0]))
+        print(line(row.name, row.layer, out, *(f"{n:,}" for n in row[4:7]),
+                   PAPER[row.name].split(" neurons")[0]))
 
 # %%
 parameters, neurons, multiply_adds = (sum(row[i] for row in rows) for i in (4, 5, 6))
@@ -172,7 +176,8 @@ printed = 253_440
 for side in (51, 52, 54, 55):
     print(f"{side}·{side}·96 = {side * side * 96:,}")
 factors = [(a, printed // 96 // a) for a in range(1, 56) if printed // 96 % a == 0]
-print(f"{printed:,} / 96 = {printed // 96} =", " = ".join(f"{b}·{a}" for a, b in factors if a <= b <= 55))
+print(f"{printed:,} / 96 = {printed // 96} =",
+      " = ".join(f"{b}·{a}" for a, b in factors if a <= b <= 55))
 
 # %% [markdown]
 # It is $55 \cdot 48 \cdot 96$: the right product with one 55 replaced by 48, the number of kernels in one tower. That
@@ -194,7 +199,8 @@ for text, total in (("with 290,400", neurons), ("with 253,440", as_printed)):
 # %%
 counted = [row for row in rows if row.parameters]
 shares = {what: np.array([row[i] for row in counted]) / total
-          for what, i, total in (("parameters", 4, parameters), ("neurons", 5, neurons), ("multiply-adds", 6, multiply_adds))}
+          for what, i, total in (("parameters", 4, parameters), ("neurons", 5, neurons),
+                                 ("multiply-adds", 6, multiply_adds))}
 print(" " * 15 + "".join(f"{row.name:>9}" for row in counted))
 for what, share in shares.items():
     print(f"{what:15}" + "".join(f"{100 * s:7.2f} %" for s in share))
@@ -234,9 +240,12 @@ day = 24 * 60 * 60
 for days in (5, 6):
     images_per_second = 1.2e6 * 90 / (days * day)
     rate = work / (days * day)
-    print(f"{days} days: {images_per_second:.0f} images, {images_per_second / 128:.2f} batches of 128, {rate / 1e9:.0f} billion "
-          f"multiply-adds a second; {100 * rate / (2 * peak):.0f} % of the peak of two cards")
-print(f"in all {work:.2e} multiply-adds; at the peak of both cards {work / (2 * peak) / day:.1f} days")
+    print(f"{days} days: {images_per_second:.0f} images, "
+          f"{images_per_second / 128:.2f} batches of 128, "
+          f"{rate / 1e9:.0f} billion multiply-adds a second; "
+          f"{100 * rate / (2 * peak):.0f} % of the peak of two cards")
+print(f"in all {work:.2e} multiply-adds; "
+      f"at the peak of both cards {work / (2 * peak) / day:.1f} days")
 
 # %% [markdown]
 # With this arithmetic nobody could have been done before one and a half days on these cards. How long would the
@@ -247,9 +256,11 @@ print(f"in all {work:.2e} multiply-adds; at the peak of both cards {work / (2 * 
 # %%
 batch, labels = rng.standard_normal((16, 224, 224, 3), np.float32), rng.integers(0, 1000, 16)
 square = rng.standard_normal((1024, 1024), np.float32)
-step_time, product_time = timed(lambda: net.loss_and_gradients(batch, labels), lambda: square @ square, rounds=3)
+step_time, product_time = timed(lambda: net.loss_and_gradients(batch, labels),
+                                lambda: square @ square, rounds=3)
 step_rate, product_rate = 16 * 3 * multiply_adds / step_time, 1024**3 / product_time
-print(f"a step {step_time:.2f} s: {16 / step_time:.0f} images a second, {step_rate / 1e9:.0f} billion multiply-adds a second "
+print(f"a step {step_time:.2f} s: {16 / step_time:.0f} images a second, "
+      f"{step_rate / 1e9:.0f} billion multiply-adds a second "
       f"(one large product: {product_rate / 1e9:.0f})")
 print(f"1.2 million images, 90 times: {1.2e6 * 90 * step_time / 16 / day:.0f} days")
 
@@ -264,7 +275,8 @@ print(f"{'MiB':20}" + "".join(f"{'tower ' + str(t):>10}" for t in (0, 1)))
 for what in ledger[0]:
     print(f"{what:20}" + "".join(f"{tower[what] / 2**20:10.0f}" for tower in ledger))
 needed = [sum(tower.values()) for tower in ledger]
-print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed), f"   both: {sum(needed) / 2**30:.2f} GiB of 3")
+print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed),
+      f"   both: {sum(needed) / 2**30:.2f} GiB of 3")
 
 # %% [markdown]
 # This is calculated for a GPU, not measured on one. By it, both towers of *this* program would fit onto one
@@ -298,7 +310,8 @@ files += sorted((tools.ROOT / "nn").glob("*.py"))
 for file in files:
     text = file.read_text(encoding="utf-8")
     first = ast.get_docstring(ast.parse(text)).split("\n\n")[0].replace("\n", " ")
-    print(f"{file.relative_to(tools.ROOT).as_posix():18} {len(text.splitlines()):4} lines  {first[:90]}{'…' * (len(first) > 90)}")
+    print(f"{file.relative_to(tools.ROOT).as_posix():18} {len(text.splitlines()):4} lines  "
+          f"{first[:90]}{'…' * (len(first) > 90)}")
 
 # %% [markdown]
 # The best place to begin reading is where Figure 2 is: one line per layer, for one tower. `K1` to `K5` are the

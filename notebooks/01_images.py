@@ -36,11 +36,14 @@ rng = np.random.default_rng(1)
 # **Expect** all but a square photograph to lose something, up to a third.
 
 # %%
-pictures = {name: Image.open(tools.ROOT / "datasets" / "photos" / f"{name}.jpg").convert("RGB") for name in NAMES}
-squares = {name: prepare(picture, 256, 3) for name, picture in pictures.items()}       # each (256, 256, 3) uint8
+pictures = {name: Image.open(tools.ROOT / "datasets" / "photos" / f"{name}.jpg").convert("RGB")
+            for name in NAMES}
+squares = {name: prepare(picture, 256, 3)                                   # (256, 256, 3) uint8
+           for name, picture in pictures.items()}
 lost = {name: 1 - min(picture.size) / max(picture.size) for name, picture in pictures.items()}
 for name, (width, height) in ((name, picture.size) for name, picture in pictures.items()):
-    print(f"{name:17} {width}×{height}, ratio {max(width, height) / min(width, height):.2f} : 1, cut off {lost[name]:4.0%}")
+    print(f"{name:17} {width}×{height}, ratio {max(width, height) / min(width, height):.2f} : 1, "
+          f"cut off {lost[name]:4.0%}")
 
 # %% tags=["figure"]
 figure, rows = plt.subplots(2, 5, figsize=(7.6, 3.0), height_ratios=[1, 1.15])
@@ -85,8 +88,8 @@ for square in (prepare(disc, 256, 1)[:, :, 0], squashed):
     high, wide = (np.any(square > 127, axis=axis).sum() for axis in (1, 0))
     roundness.append(high / wide)
     print(f"the disc is now {high} pixels high and {wide} wide: {high / wide:.2f}")
-tiny = pictures["chelsea"].resize((102, 68), Image.Resampling.BILINEAR)     # its short side: 68 pixels, scaled up below
-up = prepare(tiny, 256, 3)
+tiny = pictures["chelsea"].resize((102, 68), Image.Resampling.BILINEAR)     # its short side: 68
+up = prepare(tiny, 256, 3)                                                  # scaled up
 print(f"68 → 256: a factor of {256 / 68:.1f}; one pixel in {256**2 / 68**2:.0f} is news")
 
 # %% tags=["figure"]
@@ -107,14 +110,15 @@ show(figure, "**Figure 1.2.** Left pair: the cut keeps the cup's shape and loses
 
 # %%
 def scale_then_cut(image, size):
-    """(size, size, 3) int, and the box it came from, in the file's pixels: left, top, right, bottom."""
+    "(size, size, 3) int, and the box it came from, in the file's pixels: left, top, right, bottom."
     short = min(image.size)
-    width, height = (round(side * size / short) for side in image.size)     # a whole number of pixels
+    width, height = (round(side * size / short) for side in image.size)     # whole pixels
     scaled = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
     box = left, top, left + size, top + size
-    across, down = image.width / width, image.height / height               # the file's pixels to one of the new ones
-    return np.asarray(scaled.crop(box), int), (left * across, top * down, (left + size) * across, (top + size) * down)
+    across, down = image.width / width, image.height / height               # old pixels per new one
+    return (np.asarray(scaled.crop(box), int),
+            (left * across, top * down, (left + size) * across, (top + size) * down))
 
 
 show_source(prepare)
@@ -130,11 +134,12 @@ apart, rounding, moved = {}, {}, {}
 for name, picture in pictures.items():
     naive, box = scale_then_cut(picture, 256)
     there = picture.resize((256, 256), Image.Resampling.BILINEAR, box=box)
-    own = (picture.width - min(picture.size)) // 2                          # where the project's square begins
+    own = (picture.width - min(picture.size)) // 2          # where the project's square begins
     apart[name] = np.abs(naive - squares[name]).mean()
     rounding[name] = np.abs(naive - np.asarray(there)).max()
     moved[name] = abs(box[0] - own) * 256 / min(picture.size)
-    print(f"{name:17} left edge {moved[name]:.2f} pixels off: grey levels differ by {apart[name]:.2f} on average; "
+    print(f"{name:17} left edge {moved[name]:.2f} pixels off: "
+          f"grey levels differ by {apart[name]:.2f} on average; "
           f"at the same place by {rounding[name]} at most")
 
 # %% [markdown]
@@ -157,13 +162,15 @@ n = 512
 row, column = np.mgrid[:n, :n] - n / 2 + 0.5
 plate = Image.fromarray(np.uint8(np.rint(127.5 + 127.5 * np.cos(np.pi * (row**2 + column**2) / n))))
 shrunk = {"nearest pixel": plate.resize((128, 128), Image.Resampling.NEAREST),
-          "nearest four": plate.transform((128, 128), Image.Transform.AFFINE, (4, 0, 0, 0, 4, 0), Image.Resampling.BILINEAR),
+          "nearest four": plate.transform((128, 128), Image.Transform.AFFINE, (4, 0, 0, 0, 4, 0),
+                                          Image.Resampling.BILINEAR),
           "all it covers": plate.resize((128, 128), Image.Resampling.BILINEAR)}
 row, column = np.mgrid[:128, :128] - 63.5
 outside = (np.hypot(row, column) > 40) & (np.hypot(row, column) < 60)
 ghosts = {name: np.asarray(picture, float)[outside].std() for name, picture in shrunk.items()}
 for name, ghost in ghosts.items():
-    print(f"{name:13}: where it should be even grey, the standard deviation is {ghost:4.1f} grey levels")
+    print(f"{name:13}: where it should be even grey, "
+          f"the standard deviation is {ghost:4.1f} grey levels")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 4, figsize=(7.6, 2.2))
@@ -197,18 +204,22 @@ def saved(image, format, **options):
 
 
 coffee, glass, turned = pictures["coffee"], pictures["coffee"].copy(), Image.Exif()
-glass.putalpha(128)                                                         # half transparent
-turned[0x112] = 6                                                           # EXIF's tag for "turn it to the right"
+glass.putalpha(128)                                         # half transparent
+turned[0x112] = 6                                           # EXIF's tag for "turn it to the right"
 jpeg = saved(coffee, "JPEG", quality=95)
-files = {"plain JPEG": jpeg, "grey": saved(coffee.convert("L"), "JPEG", quality=95), "PNG called .JPEG": saved(glass, "PNG"),
+files = {"plain JPEG": jpeg, "grey": saved(coffee.convert("L"), "JPEG", quality=95),
+         "PNG called .JPEG": saved(glass, "PNG"),
          "CMYK": saved(coffee.convert("CMYK"), "JPEG", quality=95),
          "EXIF says: turn": saved(coffee, "JPEG", quality=95, exif=turned),
-         "truncated": jpeg[:len(jpeg) // 2], "a web page": b"<html>404 Not Found</html>", "empty": b""}
+         "truncated": jpeg[:len(jpeg) // 2],
+         "a web page": b"<html>404 Not Found</html>", "empty": b""}
 decoded, reasons = {}, {}
 for name, raw in files.items():
     try:
         decoded[name] = decode(raw, 256).astype(int)
-        print(f"{name:17}{decoded[name].shape}, {np.abs(decoded[name] - decoded['plain JPEG']).mean():5.2f} grey levels from the plain one")
+        print(f"{name:17}{decoded[name].shape}, "
+              f"{np.abs(decoded[name] - decoded['plain JPEG']).mean():5.2f} "
+              "grey levels from the plain one")
     except Exception as error:
         reasons[name] = reason(error)
         print(f"{name:17}left out: {reasons[name]}")
@@ -228,8 +239,9 @@ for name, raw in files.items():
 
 # %%
 dataset = data.load(DATA)
-images, labels = dataset.train.images[:8000], dataset.train.labels[:8000]      # (8000, 28, 28, 1) uint8
-total = np.zeros(images.shape[1:])                                          # float64
+images, labels = (dataset.train.images[:8000],              # (8000, 28, 28, 1) uint8
+                  dataset.train.labels[:8000])
+total = np.zeros(images.shape[1:])                          # float64
 for image in images:
     total += image
 m = total / len(images)
@@ -270,14 +282,16 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
 # Fashion-MNIST, where clothes are always in the middle.
 
 # %%
-side = view_side(images.shape[1])                                           # 7/8 of 28, rounded down: 24, as 224 is 7/8 of 256
+side = view_side(images.shape[1])           # 7/8 of 28, rounded down: 24, as 224 is 7/8 of 256
 down = (images.shape[1] - side) // 2
 centre = mean_image(images, "centre", side)
 central = central_views(images[:4], side, mean_image(images))
-central_difference = np.abs(central - (images[:4, down:down + side, down:down + side] - m[down:down + side, down:down + side])).max()
+central_difference = np.abs(central - (images[:4, down:down + side, down:down + side]
+                                       - m[down:down + side, down:down + side])).max()
 corner = np.abs(m[:side, :side] - centre)
 channel = np.abs(m - mean_image(images, "channel"))
-print(f"central view: {central_difference:.0e}; corner view with the central mean: {corner.mean():.1f} grey levels off on average; "
+print(f"central view: {central_difference:.0e}; "
+      f"corner view with the central mean: {corner.mean():.1f} grey levels off on average; "
       f"pixel means from the channel's: {channel.mean():.1f}")
 
 # %% [markdown]
@@ -298,16 +312,17 @@ print(f"central view: {central_difference:.0e}; corner view with the central mea
 
 # %%
 x = images.reshape(len(images), -1).astype(float)                           # (8000, 784)
-targets = np.where(np.isin(labels, [5, 7, 9]), 1.0, -1.0)                   # Fashion-MNIST: sandal, sneaker, ankle boot
+targets = np.where(np.isin(labels, [5, 7, 9]), 1.0, -1.0)                   # Fashion-MNIST's shoes
 inputs = {"raw": x, "minus channel mean": x - mean_image(images, "channel").ravel(),
           "minus pixel mean": x - mean_image(images).ravel()}
 agree = {}
 for name, z in inputs.items():
     for count in (1, 128):
-        gradient = (0 - targets[:count]) @ z[:count] / count                # from zero weights: y = 0
-        up = (gradient > 0).sum() / max((gradient != 0).sum(), 1)           # the share of the moving weights that go one way
+        gradient = (0 - targets[:count]) @ z[:count] / count                # zero weights: y = 0
+        up = (gradient > 0).sum() / max((gradient != 0).sum(), 1)           # of the moving weights
         agree[name, count] = max(up, 1 - up)
-    print(f"{name:19} gradients of the majority's sign: one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
+    print(f"{name:19} gradients of the majority's sign: "
+          f"one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
 
 # %% [markdown]
 # Signs are one difference, speed is another. Suppose that all weights change a little in the same direction, by $\delta$ each. With raw pixels the output of *every* image
@@ -329,9 +344,11 @@ def descend(z, lr, steps=40):
 
 
 rates, own = 1e-8 * 2.0 ** np.arange(9), (targets - targets.mean()).astype(np.float32)
-with np.errstate(over="ignore", invalid="ignore"):                          # an ε that is too large overflows
-    curves = {name: np.array([descend(z.astype(np.float32), lr) for lr in rates]) for name, z in inputs.items()}      # (ε, step)
-ends = {name: np.where(np.isfinite(curve[:, -1]), curve[:, -1], np.inf) for name, curve in curves.items()}
+with np.errstate(over="ignore", invalid="ignore"):                          # where ε is too large
+    curves = {name: np.array([descend(z.astype(np.float32), lr) for lr in rates])   # (ε, step)
+              for name, z in inputs.items()}
+ends = {name: np.where(np.isfinite(curve[:, -1]), curve[:, -1], np.inf)
+        for name, curve in curves.items()}
 best = {name: end.argmin() for name, end in ends.items()}
 for name in inputs:
     print(f"{name:19} best ε {rates[best[name]]:.1e}; loss after 40 steps {ends[name].min():.3f}")
@@ -360,13 +377,15 @@ show(figure, "**Figure 1.5.** One neuron learns to tell shoes from other clothes
 # grey level becomes the loudest input of all.
 
 # %%
-channel_std = np.array([0.229, 0.224, 0.225])                               # torchvision's, for ImageNet
+channel_std = np.array([0.229, 0.224, 0.225])               # torchvision's, for ImageNet
 deviation = images.std(axis=0)
 divided = (images - m) / np.maximum(deviation, 1e-9)
 quiet = np.unravel_index(np.abs(divided).max(axis=0).argmax(), deviation.shape)
-print(f"channels of ImageNet: largest / smallest standard deviation {channel_std.max() / channel_std.min():.3f}")
+print("channels of ImageNet: largest / smallest standard deviation "
+      f"{channel_std.max() / channel_std.min():.3f}")
 print(f"pixels of Fashion-MNIST: standard deviations {deviation.min():.2f} … {deviation.max():.0f}")
-print(f"after dividing, the largest input is {np.abs(divided).max():.0f}, at pixel {tuple(map(int, quiet[:2]))}; "
+print(f"after dividing, the largest input is {np.abs(divided).max():.0f}, "
+      f"at pixel {tuple(map(int, quiet[:2]))}; "
       f"before, {np.abs(images - m).max() / images.std():.1f} standard deviations of all")
 
 # %% [markdown]

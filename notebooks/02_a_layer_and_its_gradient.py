@@ -156,11 +156,14 @@ x, dy = rng.standard_normal((128, 6)), rng.standard_normal((128, 5))
 y, cache = layer.forward(x)
 dx, grads = layer.backward(dy, cache)
 slow_y, slow = linear_forward(x, **layer.params), linear_backward(dy, x, layer.params["W"])
-linear_difference = max(np.abs(a - b).max() for a, b in zip((y, dx, grads["W"], grads["b"]), (slow_y, *slow)))
+linear_difference = max(np.abs(a - b).max()
+                        for a, b in zip((y, dx, grads["W"], grads["b"]), (slow_y, *slow)))
 print(f"largest difference: {linear_difference:.0e}")
 
-loops, products = timed(lambda: linear_backward(dy, x, layer.params["W"]), lambda: layer.backward(dy, cache))
-print(f"backward in loops {1e3 * loops:.1f} ms, as products {1e3 * products:.3f} ms: {loops / products:.0f} times faster")
+loops, products = timed(lambda: linear_backward(dy, x, layer.params["W"]),
+                        lambda: layer.backward(dy, cache))
+print(f"backward in loops {1e3 * loops:.1f} ms, as products {1e3 * products:.3f} ms: "
+      f"{loops / products:.0f} times faster")
 
 # %% [markdown]
 # ## The contract
@@ -184,7 +187,8 @@ def new_net(seed):
     draw = np.random.default_rng(seed)
     net = [Linear(6, 5), ReLU(), Linear(5, 3)]
     for layer in net:
-        layer.params = {name: 0.5 * draw.standard_normal(p.shape) for name, p in layer.params.items()}
+        layer.params = {name: 0.5 * draw.standard_normal(p.shape)
+                        for name, p in layer.params.items()}
     return net
 
 
@@ -358,7 +362,8 @@ class Backwards(Linear):
 
 
 x = rng.standard_normal((4, 3))
-print(f"dy = 1:      passes, largest error {check_layer(Backwards(3, 2), x, dy=np.ones((4, 2))):.0e}")
+print("dy = 1:      passes, largest error "
+      f"{check_layer(Backwards(3, 2), x, dy=np.ones((4, 2))):.0e}")
 try:
     check_layer(Backwards(3, 2), x)
     caught = ""

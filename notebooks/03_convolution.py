@@ -35,9 +35,10 @@ across = np.array([-1, -2, 0, 2, 1.0])
 bump = np.array([1, 4, 6, 4, 1.0])
 W[:, :, :, 0] = np.outer(bump, across)[:, :, None] / 96         # changes from left to right
 W[:, :, :, 1] = np.outer(across, bump)[:, :, None] / 96         # changes from top to bottom
-W[:, :, 0, 2], W[:, :, 2, 2] = np.outer(bump, bump) / 256, -np.outer(bump, bump) / 256     # red minus blue
+W[:, :, 0, 2], W[:, :, 2, 2] = (np.outer(bump, bump) / 256,     # red minus blue
+                                -np.outer(bump, bump) / 256)
 layer.params = {"W": W, "b": np.zeros(3)}
-maps = layer.forward(image[None])[0][0]                                                     # (160, 160, 3)
+maps = layer.forward(image[None])[0][0]                         # (160, 160, 3)
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 4, figsize=(7.2, 2.5))
@@ -87,7 +88,8 @@ def convolution(x, W, b, stride=1):
                     for r in range(R):
                         for s in range(S):
                             for c in range(C):
-                                y[n, p, q, k] += x[n, p * stride + r, q * stride + s, c] * W[r, s, c, k]
+                                y[n, p, q, k] += (x[n, p * stride + r, q * stride + s, c]
+                                                  * W[r, s, c, k])
     return y
 
 # %% [markdown]
@@ -140,9 +142,10 @@ show(figure, "**Figure 3.2.** im2col for a kernel of 2×2 and stride 1. The fram
 # %%
 def convolution_as_product(x, W, b, stride=1):
     R, S, C, K = W.shape
-    view = np.lib.stride_tricks.sliding_window_view(x, (R, S), axis=(1, 2))[:, ::stride, ::stride]  # (N, P, Q, C, R, S)
+    view = np.lib.stride_tricks.sliding_window_view(
+        x, (R, S), axis=(1, 2))[:, ::stride, ::stride]                          # (N, P, Q, C, R, S)
     N, P, Q = view.shape[:3]
-    columns = view.transpose(0, 1, 2, 4, 5, 3).reshape(N * P * Q, R * S * C)                       # the copy
+    columns = view.transpose(0, 1, 2, 4, 5, 3).reshape(N * P * Q, R * S * C)    # the copy
     return (columns @ W.reshape(R * S * C, K) + b).reshape(N, P, Q, K)
 
 
@@ -155,16 +158,20 @@ print(f"largest difference {product_difference:.0e}")
 
 # %%
 layer = Conv2d(8, 16, size=3)
-layer.params = {"W": rng.standard_normal((3, 3, 8, 16)).astype(np.float32), "b": np.zeros(16, np.float32)}
+layer.params = {"W": rng.standard_normal((3, 3, 8, 16)).astype(np.float32),
+                "b": np.zeros(16, np.float32)}
 x = rng.standard_normal((1, 16, 16, 8), np.float32)
 fast = CpuForms(Workers(1), winograd=False).form(layer)         # see "What the columns cost"
 seconds = dict(zip(("seven loops", "im2col, as above", "nn.Conv2d", "its fast form"),
-                   timed(lambda: convolution(x, **layer.params), lambda: convolution_as_product(x, **layer.params),
+                   timed(lambda: convolution(x, **layer.params),
+                         lambda: convolution_as_product(x, **layer.params),
                          lambda: layer.forward(x), lambda: fast.forward(x), rounds=3)))
-work = 14 * 14 * 16 * 3 * 3 * 8                 # multiply-adds: positions × kernels × numbers in a kernel
+work = 14 * 14 * 16 * 3 * 3 * 8         # multiply-adds: positions × kernels × numbers in a kernel
 for name, time in seconds.items():
-    print(f"{name:20} {1e3 * time:9.3f} ms   {work / time / 1e6:9,.1f} million multiply-adds a second")
-print(f"At the loops' rate, conv1 of one AlexNet image: {105_415_200 / work * seconds['seven loops']:.0f} s")
+    print(f"{name:20} {1e3 * time:9.3f} ms   "
+          f"{work / time / 1e6:9,.1f} million multiply-adds a second")
+print("At the loops' rate, conv1 of one AlexNet image: "
+      f"{105_415_200 / work * seconds['seven loops']:.0f} s")
 
 # %% [markdown]
 # ## What the columns cost
@@ -176,13 +183,16 @@ print(f"At the loops' rate, conv1 of one AlexNet image: {105_415_200 / work * se
 # pixels.) For a batch of 128 conv2's columns in float32 take nearly a gigabyte, which has to be written to memory and read again.
 
 # %%
-for name, (side, positions, size, channels) in {"conv1": (224, 55, 11, 3), "conv2": (27, 27, 5, 96)}.items():
+for name, (side, positions, size, channels) in {"conv1": (224, 55, 11, 3),
+                                                "conv2": (27, 27, 5, 96)}.items():
     numbers, unrolled = side**2 * channels, positions**2 * size**2 * channels
-    print(f"{name}: {numbers:9,} numbers in an image, {unrolled:9,} in its columns ({unrolled / numbers:4.1f} times); "
+    print(f"{name}: {numbers:9,} numbers in an image, "
+          f"{unrolled:9,} in its columns ({unrolled / numbers:4.1f} times); "
           f"128 images: {128 * 4 * unrolled / 1e9:.2f} GB")
-seen = np.zeros((1, 227, 227, 1))                               # conv1's image with its three zeros
-col2im(np.ones((55 * 55, 11 * 11)), seen, 11, 4)                # adds 1 to a pixel for every row it stands in
-print(f"conv1: a pixel stands in {seen.min():.0f} to {seen.max():.0f} rows, {seen[:, :224, :224].mean():.2f} on average")
+seen = np.zeros((1, 227, 227, 1))                   # conv1's image with its three zeros
+col2im(np.ones((55 * 55, 11 * 11)), seen, 11, 4)    # adds 1 to a pixel for every row it stands in
+print(f"conv1: a pixel stands in {seen.min():.0f} to {seen.max():.0f} rows, "
+      f"{seen[:, :224, :224].mean():.2f} on average")
 
 # %% [markdown]
 # The paper's whole graphics card had 3 GB. This project does two things about it. The net sends a few images at a time
@@ -250,7 +260,8 @@ for stride in (1, 2, 3):
     slow = convolution_backward(dy, x, layer.params["W"], stride)
     difference = max(np.abs(a - b).max() for a, b in zip((dx, grads["W"], grads["b"]), slow))
     backward_difference = max(backward_difference, difference)
-    print(f"stride {stride}: largest difference {difference:.0e}; finite differences agree to {check_layer(layer, x):.0e}")
+    print(f"stride {stride}: largest difference {difference:.0e}; "
+          f"finite differences agree to {check_layer(layer, x):.0e}")
 
 # %% [markdown]
 # ## Two loops: col2im
@@ -280,7 +291,9 @@ slices_difference = 0
 for stride in (1, 2, 3):
     x, W = rng.standard_normal((2, 8, 7, 2)), rng.standard_normal((3, 2, 2, 3))
     dy = rng.standard_normal(convolution(x, W, np.zeros(3), stride).shape)
-    slices_difference = max(slices_difference, np.abs(backward_by_slices(dy, x, W, stride) - convolution_backward(dy, x, W, stride)[0]).max())
+    slices_difference = max(slices_difference,
+                            np.abs(backward_by_slices(dy, x, W, stride)
+                                   - convolution_backward(dy, x, W, stride)[0]).max())
 print(f"largest difference from the seven loops {slices_difference:.0e}")
 
 # %% [markdown]
@@ -326,10 +339,14 @@ show_source(dilate)
 show_source(turn)
 
 # %%
-leftover = dilate(np.ones((1, 3, 3, 1)), 8 + 2, 8 + 2, before=2, stride=2)[:, 0, :, 0]     # H = 8, R = 3, t = 2: P = 3
-print(f"∂y of {leftover.sum():.0f} numbers on 10×10: {np.flatnonzero(leftover[:, 2])[-1]} is its last row, {9 - np.flatnonzero(leftover[:, 2])[-1]} zeros below")
+leftover = dilate(np.ones((1, 3, 3, 1)), 8 + 2, 8 + 2,      # H = 8, R = 3, t = 2: P = 3
+                  before=2, stride=2)[:, 0, :, 0]
+print(f"∂y of {leftover.sum():.0f} numbers on 10×10: "
+      f"{np.flatnonzero(leftover[:, 2])[-1]} is its last row, "
+      f"{9 - np.flatnonzero(leftover[:, 2])[-1]} zeros below")
 dy_small = np.arange(1.0, 5).reshape(1, 2, 2, 1)
-spread = dilate(dy_small, 7, 7, before=2, stride=2)[:, 0, :, 0]             # for x of 5×5, kernels of 3×3, stride 2
+spread = dilate(dy_small, 7, 7,                             # for x of 5×5, kernels of 3×3, stride 2
+                before=2, stride=2)[:, 0, :, 0]
 kernel = np.arange(1.0, 10).reshape(3, 3, 1, 1)
 turned = turn(kernel, groups=1)[..., 0, 0]
 dx_small = correlate(spread[:, None, :, None], turn(kernel, 1), 1, 1)[:, 0, :, 0]
@@ -362,11 +379,14 @@ def input_gradient(dy, x, W, stride, spread_out=True):
     return correlate(field, turn(W, 1), 1, 1).transpose(1, 0, 2, 3)
 
 
-x, W = rng.standard_normal((1, 227, 227, 3), np.float32), rng.standard_normal((11, 11, 3, 96), np.float32)
+x, W = (rng.standard_normal((1, 227, 227, 3), np.float32),
+        rng.standard_normal((11, 11, 3, 96), np.float32))
 dy = rng.standard_normal((1, 55, 55, 96), np.float32)
 conv1_difference = np.abs(backward_by_slices(dy, x, W, 4) - input_gradient(dy, x, W, 4)).max()
-by_slices, turned_time = timed(lambda: backward_by_slices(dy, x, W, 4), lambda: input_gradient(dy, x, W, 4), rounds=3)
-print(f"∂x of conv1: two loops {1e3 * by_slices:.0f} ms, spread out {1e3 * turned_time:.0f} ms: {turned_time / by_slices:.0f} times as long")
+by_slices, turned_time = timed(lambda: backward_by_slices(dy, x, W, 4),
+                               lambda: input_gradient(dy, x, W, 4), rounds=3)
+print(f"∂x of conv1: two loops {1e3 * by_slices:.0f} ms, spread out {1e3 * turned_time:.0f} ms: "
+      f"{turned_time / by_slices:.0f} times as long")
 
 # %% [markdown]
 # AlexNet never needs this gradient: below conv1 there are only the images, so conv1 is built with `first=True` and returns no ∂x. That
@@ -374,13 +394,15 @@ print(f"∂x of conv1: two loops {1e3 * by_slices:.0f} ms, spread out {1e3 * tur
 # thousands of times slower.
 
 # %%
-conv1 = CpuForms(Workers(1), winograd=False).form(Conv2d(3, 96, 11, stride=4, padding=(0, 3), first=True))
+conv1 = CpuForms(Workers(1), winograd=False).form(
+    Conv2d(3, 96, 11, stride=4, padding=(0, 3), first=True))
 conv1.params = {"W": W, "b": np.zeros(96, np.float32)}
 x = x[:, :224, :224]
 kept = conv1.forward(x)[1]
 conv1_forward, conv1_backward = timed(lambda: conv1.forward(x), lambda: conv1.backward(dy, kept))
 by_loops = 105_415_200 / work * seconds["seven loops"]
-print(f"conv1, one image: forward {1e3 * conv1_forward:.1f} ms, backward {1e3 * conv1_backward:.1f} ms; seven loops would take {by_loops:.0f} s forward")
+print(f"conv1, one image: forward {1e3 * conv1_forward:.1f} ms, "
+      f"backward {1e3 * conv1_backward:.1f} ms; seven loops would take {by_loops:.0f} s forward")
 
 # %% [markdown]
 # A published NumPy convolution has a backward pass that leaves out the spreading. **Expect** it to pass every test at
@@ -411,7 +433,8 @@ def positions(H, before, after):
     return Conv2d(3, 96, 11, stride=4, padding=(before, after)).output_shape((H, H, 3))[0]
 
 
-for H, before, after, who in ((224, 0, 0, "the paper, as printed"), (227, 0, 0, "Caffe: another image size"),
+for H, before, after, who in ((224, 0, 0, "the paper, as printed"),
+                              (227, 0, 0, "Caffe: another image size"),
                               (224, 0, 3, "the authors' 2012 code: the last window may stick out"),
                               (224, 2, 2, "torchvision")):
     print(f"{H} pixels, zeros {before} + {after}: {positions(H, before, after)} positions   {who}")

@@ -27,7 +27,7 @@ from nn.layer import Layer
 import figure1
 
 FAST = True                     # False: the live runs below go on to 10 %, with three seeds each
-DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*: of the live runs
+DATA = "fashion-mnist"          # of the live runs; or "cifar10", or a folder: see data.load
 rng = np.random.default_rng(4)
 
 # %% [markdown]
@@ -99,7 +99,9 @@ ratios = {}
 for name, target in TARGETS.items():
     best = chosen(name)
     for activation, (lr, epochs) in best.items():
-        print(f"{name:14} {activation}: ε = {lr:<6g} {target:.0%} error after {np.mean(epochs):5.2f} epochs   (seeds: {' '.join(f'{n:.2f}' for n in epochs)})")
+        print(f"{name:14} {activation}: ε = {lr:<6g} {target:.0%} error after "
+              f"{np.mean(epochs):5.2f} epochs   "
+              f"(seeds: {' '.join(f'{n:.2f}' for n in epochs)})")
     ratios[name, target] = np.mean(best["tanh"][1]) / np.mean(best["relu"][1])
     print(f"{name:14} tanh takes {ratios[name, target]:.2f} times as long")
 early = chosen("fashion-mnist", target=0.25)
@@ -143,9 +145,11 @@ mean, side = data.mean_image(split.images), split.images.shape[1]
 
 
 def inside(setting, activation, count=100):
-    """{layer: (what goes into its nonlinearity, what comes out)} of a new net, and its first gradient."""
+    ("{layer: (what goes into its nonlinearity, what comes out)} of a new net, "
+     "and its first gradient.")
     scale, init, _ = figure1.SETTINGS[setting]
-    net = Figure1Net(len(pictures.classes), split.images.shape[1:], activation=activation, init=init)
+    net = Figure1Net(len(pictures.classes), split.images.shape[1:],
+                     activation=activation, init=init)
     views, found = data.central_views(split.images[:count], side, mean, scale), {}
     x = views
     for name, layer in net.towers[0].items():
@@ -160,10 +164,12 @@ lost, slopes = {}, {}
 for activation in ("relu", "tanh"):
     found, gradient = inside("printed", activation)
     for number, (x, y) in found.items():
-        lost[activation, number] = np.mean(np.abs(x) > 3) if activation == "tanh" else np.mean(x <= 0)
+        lost[activation, number] = (np.mean(np.abs(x) > 3) if activation == "tanh"
+                                    else np.mean(x <= 0))
         slopes[activation, number] = np.mean(x > 0) if activation == "relu" else np.mean(1 - y**2)
-        print(f"{activation} behind conv{number}: what goes in scatters by {x.std():5.2f}, slope under 0.01 in {lost[activation, number]:4.0%} of the "
-              f"neurons, mean slope {slopes[activation, number]:.2f}")
+        print(f"{activation} behind conv{number}: what goes in scatters by {x.std():5.2f}, "
+              f"slope under 0.01 in {lost[activation, number]:4.0%} of the neurons, "
+              f"mean slope {slopes[activation, number]:.2f}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 3, figsize=(7.2, 2.6), sharey=True)
@@ -186,7 +192,7 @@ show(figure, "**Figure 4.3.** What the tanh neurons of the new net put out, laye
 # %%
 growth = {}
 for activation in ("relu", "tanh"):
-    net = Figure1Net(10, (28, 28, 1), activation=activation, init="paper")              # biases are 0 at the start
+    net = Figure1Net(10, (28, 28, 1), activation=activation, init="paper")  # biases start at 0
     views = rng.standard_normal((4, 28, 28, 1)).astype(np.float32) * 50
     logits = [net.forward(factor * views, train=False)[0] for factor in (1, 4)]
     growth[activation] = np.linalg.norm(logits[1]) / np.linalg.norm(logits[0])
@@ -203,8 +209,10 @@ for activation in ("relu", "tanh"):
 # %%
 for activation in ("relu", "tanh"):
     for number, (x, y) in inside("modern", activation)[0].items():
-        lost["modern", activation, number] = np.mean(np.abs(x) > 3) if activation == "tanh" else np.mean(x <= 0)
-        print(f"{activation} behind conv{number}: what goes in scatters by {x.std():5.2f}, slope under 0.01 in {lost['modern', activation, number]:4.0%} of the neurons")
+        lost["modern", activation, number] = (np.mean(np.abs(x) > 3) if activation == "tanh"
+                                              else np.mean(x <= 0))
+        print(f"{activation} behind conv{number}: what goes in scatters by {x.std():5.2f}, "
+              f"slope under 0.01 in {lost['modern', activation, number]:4.0%} of the neurons")
 
 # %% [markdown]
 # And now the same race. Before you read on: which of the two will be first?
@@ -216,7 +224,9 @@ for name, target in TARGETS.items():
         best = chosen(name, "modern")
         modern[name] = {activation: np.mean(epochs) for activation, (lr, epochs) in best.items()}
         for activation, (lr, epochs) in best.items():
-            print(f"{name:14} {activation}: ε = {lr:<6g} {target:.0%} error after {np.mean(epochs):5.2f} epochs   (seeds: {' '.join(f'{n:.2f}' for n in epochs)})")
+            print(f"{name:14} {activation}: ε = {lr:<6g} {target:.0%} error after "
+                  f"{np.mean(epochs):5.2f} epochs   "
+                  f"(seeds: {' '.join(f'{n:.2f}' for n in epochs)})")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, len(modern), figsize=(2.4 + 2.4 * len(modern), 3), squeeze=False)
@@ -242,11 +252,14 @@ show(figure, "**Figure 4.4.** Epochs to the training error, each at its best rat
 
 # %%
 square = {}
-for setting, what in (("printed", "neither"), ("pixels", "pixels × 0.01 alone"), ("values", "He's values alone"), ("modern", "both")):
-    own = [row for row in rows if (row["data"], row["setting"], row["seed"]) == ("fashion-mnist", setting, 0)]
+for setting, what in (("printed", "neither"), ("pixels", "pixels × 0.01 alone"),
+                      ("values", "He's values alone"), ("modern", "both")):
+    own = [row for row in rows
+           if (row["data"], row["setting"], row["seed"]) == ("fashion-mnist", setting, 0)]
     lr, arrived = figure1.best_rate(own, "tanh", 0.1)
     square[setting] = arrived[lr][0]
-    print(f"tanh, seed 0, {what:20} {len(arrived)} rates, best ε = {lr:<6g} 10% error after {square[setting]:5.2f} epochs")
+    print(f"tanh, seed 0, {what:20} {len(arrived)} rates, best ε = {lr:<6g} "
+          f"10% error after {square[setting]:5.2f} epochs")
 
 # %% [markdown]
 # So this chapter claims no more than this: both changes together more than halve tanh's epochs, and neither change alone has done so at the rates tried. Saturation of the first layer is part of the
@@ -269,7 +282,9 @@ own = [row for row in rows if row["data"] == "fashion-mnist" and row["setting"] 
 for activation in ("relu", "tanh"):
     best_lr, grid[activation] = figure1.best_rate(own, activation, 0.1)
     for lr, epochs in grid[activation].items():
-        print(f"{activation} ε = {lr:<6g}", " ".join("never" if np.isinf(n) else f"{n:5.2f}" for n in epochs), "  ← soonest" if lr == best_lr else "")
+        print(f"{activation} ε = {lr:<6g}",
+              " ".join("never" if np.isinf(n) else f"{n:5.2f}" for n in epochs),
+              "  ← soonest" if lr == best_lr else "")
 
 # %% [markdown]
 # Had both been given the *same* rate, the race would have looked quite different: with 0.004 ReLU is at its best, and
@@ -292,9 +307,11 @@ for activation in ("relu", "tanh"):
     lr = chosen("fashion-mnist", target=target)[activation][0]
     live[activation] = []
     for seed in range(1 if FAST else 3):
-        looks = [(epoch, error) for epoch, _, error in figure1.course(split, activation, lr, seed, 20, target)]
+        looks = [(epoch, error)
+                 for epoch, _, error in figure1.course(split, activation, lr, seed, 20, target)]
         live[activation].append(figure1.epochs_to(target, looks))
-    print(f"{activation}: {target:.0%} error after {', '.join(f'{n:.2f}' for n in live[activation])} epochs")
+    print(f"{activation}: {target:.0%} error after "
+          f"{', '.join(f'{n:.2f}' for n in live[activation])} epochs")
 
 # %% [markdown]
 # ## The price: neurons that die

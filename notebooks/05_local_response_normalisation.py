@@ -34,7 +34,7 @@ rng = np.random.default_rng(5)
 
 # %%
 image, credit = photo("rocket", 192)
-grey = 255 * image.mean(2)[None, :, :, None]                                # (1, 192, 192, 1), 0 … 255
+grey = 255 * image.mean(2)[None, :, :, None]                            # (1, 192, 192, 1), 0 … 255
 i, j = np.mgrid[-5:6, -5:6]
 stripes, GAIN = Conv2d(1, 16, 11, padding=5), 4
 for direction in range(16):
@@ -43,8 +43,8 @@ for direction in range(16):
     stripes.params["W"][:, :, 0, direction] = GAIN * (wave - wave.mean()) / np.abs(wave).sum()
 stripes.params["W"] = stripes.params["W"].astype(np.float64)
 stripes.params["b"] = np.zeros(16)
-a = ReLU().forward(stripes.forward(grey - grey.mean())[0])[0]               # (1, 192, 192, 16)
-norm = LocalResponseNorm()                                                  # the paper's constants
+a = ReLU().forward(stripes.forward(grey - grey.mean())[0])[0]           # (1, 192, 192, 16)
+norm = LocalResponseNorm()                                              # the paper's constants
 b = norm.forward(a)[0]
 print(norm, f"   responses up to {a.max():.0f}, normalised up to {b.max():.0f}")
 
@@ -94,10 +94,13 @@ def local_response_norm(a, n, alpha, beta, k):
 
 # %%
 x = rng.standard_normal((2, 4, 3, 8))
-loops_difference = np.abs(local_response_norm(x, 5, 1.0, 0.75, 2.0) - LocalResponseNorm(alpha=1.0).forward(x)[0]).max()
-narrow = [np.abs(local_response_norm(x, 3, alpha, 0.75, 2.0) - LocalResponseNorm(alpha=alpha).forward(x)[0]).max()
+loops_difference = np.abs(local_response_norm(x, 5, 1.0, 0.75, 2.0)
+                          - LocalResponseNorm(alpha=1.0).forward(x)[0]).max()
+narrow = [np.abs(local_response_norm(x, 3, alpha, 0.75, 2.0)
+                 - LocalResponseNorm(alpha=alpha).forward(x)[0]).max()
           for alpha in (1.0, 1e-4)]
-print(f"largest difference {loops_difference:.0e}; with a window too narrow {narrow[0]:.0e} (α = 1), {narrow[1]:.0e} (α = 1e-4)")
+print(f"largest difference {loops_difference:.0e}; "
+      f"with a window too narrow {narrow[0]:.0e} (α = 1), {narrow[1]:.0e} (α = 1e-4)")
 show_source(LocalResponseNorm.forward)
 show_source(LocalResponseNorm.window_sum)
 
@@ -107,8 +110,10 @@ show_source(LocalResponseNorm.window_sum)
 
 # %%
 x = rng.standard_normal((1, 13, 13, 32))
-loops, layer_time = timed(lambda: local_response_norm(x, 5, 1.0, 0.75, 2.0), lambda: norm.forward(x), rounds=3)
-print(f"loops {1e3 * loops:.0f} ms, layer {1e3 * layer_time:.2f} ms: {loops / layer_time:.0f} times faster")
+loops, layer_time = timed(lambda: local_response_norm(x, 5, 1.0, 0.75, 2.0),
+                          lambda: norm.forward(x), rounds=3)
+print(f"loops {1e3 * loops:.0f} ms, layer {1e3 * layer_time:.2f} ms: "
+      f"{loops / layer_time:.0f} times faster")
 
 # %% [markdown]
 # ## Scale matters
@@ -151,11 +156,13 @@ def inhibition(a, alpha):
     return ((d / 2) ** 0.75)[a > 0]
 
 
-divisors = {"as printed, pixels 0 … 255": inhibition(a, 1e-4), "α / n, pixels 0 … 255": inhibition(a, 1e-4 / 5),
+divisors = {"as printed, pixels 0 … 255": inhibition(a, 1e-4),
+            "α / n, pixels 0 … 255": inhibition(a, 1e-4 / 5),
             "as printed, gain 1": inhibition(a / GAIN, 1e-4),
             "as printed, pixels 0 … 1": inhibition(a / 255, 1e-4)}
 for name, value in divisors.items():
-    print(f"{name:27} divided by {value.mean():.5f} on average, by {np.median(value):.5f} at the median, by {value.max():.3f} at most")
+    print(f"{name:27} divided by {value.mean():.5f} on average, "
+          f"by {np.median(value):.5f} at the median, by {value.max():.3f} at most")
 
 # %% [markdown]
 # The paper subtracts the mean and leaves pixels on the scale 0 … 255 (§ 2). This project follows the printed α; the α that does what
@@ -198,7 +205,8 @@ print(f"largest relative error against finite differences: {gradient_error:.0e}"
 pixel = rng.uniform(0.5, 1.5, 9)
 repeated = np.tile(pixel, (9, 1, 1, 1)).reshape(9, 1, 1, 9)
 strong = LocalResponseNorm(5, alpha=0.5)
-jacobian = strong.backward(np.eye(9).reshape(9, 1, 1, 9), strong.forward(repeated)[1])[0].reshape(9, 9)
+jacobian = strong.backward(np.eye(9).reshape(9, 1, 1, 9),
+                           strong.forward(repeated)[1])[0].reshape(9, 9)
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(4.6, 3.6))

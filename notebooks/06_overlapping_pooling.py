@@ -24,10 +24,12 @@ rng = np.random.default_rng(6)
 
 # %%
 image, credit = photo("coffee", 110)
-edges = Conv2d(3, 1, 3, padding=1)                                          # a kernel that answers to edges
-edges.params = {"W": np.repeat(np.array([[-1, -1, 0], [-1, 0, 1], [0, 1, 1.0]])[:, :, None, None] / 3, 3, axis=2),
+edges = Conv2d(3, 1, 3, padding=1)                              # a kernel that answers to edges
+edges.params = {"W": np.repeat(np.array([[-1, -1, 0],
+                                         [-1, 0, 1],
+                                         [0, 1, 1.0]])[:, :, None, None] / 3, 3, axis=2),
                 "b": np.zeros(1)}
-response = ReLU().forward(edges.forward(image[None])[0])[0]                 # (1, 110, 110, 1)
+response = ReLU().forward(edges.forward(image[None])[0])[0]     # (1, 110, 110, 1)
 pooled = {(z, 2): MaxPool2d(z, 2).forward(response)[0] for z in (2, 3)}
 print("110×110 →", *(f"{z}/{s}: {y.shape[1]}×{y.shape[2]}  " for (z, s), y in pooled.items()))
 
@@ -62,7 +64,7 @@ def max_pool(x, z, s):
         largest = -np.inf
         for i in range(z):
             for j in range(z):
-                if x[n, p * s + i, q * s + j, c] > largest:                 # > and not ≥: the first of equal ones wins
+                if x[n, p * s + i, q * s + j, c] > largest:     # not ≥: the first of equals wins
                     largest = x[n, p * s + i, q * s + j, c]
                     winner[n, p, q, c] = p * s + i, q * s + j
         y[n, p, q, c] = largest
@@ -77,7 +79,8 @@ x = rng.standard_normal((2, 9, 12, 3))
 equal = [np.array_equal(max_pool(x, z, 2)[0], MaxPool2d(z, 2).forward(x)[0]) for z in (2, 3)]
 x = rng.standard_normal((1, 27, 27, 8))
 loops, layer_time = timed(lambda: max_pool(x, 3, 2), lambda: MaxPool2d(3, 2).forward(x), rounds=3)
-print(f"equal: {equal}; loops {1e3 * loops:.0f} ms, layer {1e3 * layer_time:.2f} ms: {loops / layer_time:.0f} times faster")
+print(f"equal: {equal}; loops {1e3 * loops:.0f} ms, layer {1e3 * layer_time:.2f} ms: "
+      f"{loops / layer_time:.0f} times faster")
 sides = [55]
 for _ in range(3):
     sides.append(MaxPool2d(3, 2).output_shape((sides[-1], sides[-1], 1))[0])
@@ -135,17 +138,25 @@ y, cache = layer.forward(x)
 dy = rng.standard_normal(y.shape)
 dx, _ = layer.backward(dy, cache)
 backward_difference = np.abs(dx - max_pool_backward(dy, max_pool(x, 3, 2)[1], x.shape)).max()
-spaced = rng.permutation(np.linspace(-2, 2, 126)).reshape(1, 7, 9, 2)       # no two numbers within check_layer's step
+# no two numbers within check_layer's step
+spaced = rng.permutation(np.linspace(-2, 2, 126)).reshape(1, 7, 9, 2)
 gradient_error = check_layer(layer, spaced)
-print(f"loops and layer differ by {backward_difference:.0e}; finite differences agree to {gradient_error:.0e}")
+print(f"loops and layer differ by {backward_difference:.0e}; "
+      f"finite differences agree to {gradient_error:.0e}")
 show_source(MaxPool2d.backward)
 
 # %%
-x = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 2, 1], [0, 1, 9, 3, 2], [5, 2, 1, 0, 3], [1, 4, 2, 8, 2.0]])[None, :, :, None]
+x = np.array([[3, 1, 4, 1, 5],
+              [2, 6, 0, 2, 1],
+              [0, 1, 9, 3, 2],
+              [5, 2, 1, 0, 3],
+              [1, 4, 2, 8, 2.0]])[None, :, :, None]
 routed = {}
 for z in (2, 3):
     y, cache = MaxPool2d(z, 2).forward(x)
-    routed[z] = y[0, :, :, 0], MaxPool2d(z, 2).backward(np.ones_like(y), cache)[0][0, :, :, 0], max_pool(x, z, 2)[1]
+    routed[z] = (y[0, :, :, 0],
+                 MaxPool2d(z, 2).backward(np.ones_like(y), cache)[0][0, :, :, 0],
+                 max_pool(x, z, 2)[1])
 print("z = 2, s = 2: ∂x\n", routed[2][1], "\nz = 3, s = 2: ∂x\n", routed[3][1])
 
 # %% tags=["figure"]
@@ -233,10 +244,12 @@ def change(z):
 
 
 moves = {z: change(z) for z in (2, 3)}
-losers = {z: (MaxPool2d(z, 2).backward(np.ones_like(pooled[z, 2]), MaxPool2d(z, 2).forward(response)[1])[0] == 0).mean()
+losers = {z: (MaxPool2d(z, 2).backward(np.ones_like(pooled[z, 2]),
+                                       MaxPool2d(z, 2).forward(response)[1])[0] == 0).mean()
           for z in (2, 3)}
 for z in (2, 3):
-    print(f"z = {z}: a move by one pixel changes the pooled map by {moves[z]:.0%}; {losers[z]:.0%} of the pixels win nothing")
+    print(f"z = {z}: a move by one pixel changes the pooled map by {moves[z]:.0%}; "
+          f"{losers[z]:.0%} of the pixels win nothing")
 
 # %% [markdown]
 # This is one picture and one kernel, and does not show that errors fall. The paper's gain of 0.4 points is small, and a

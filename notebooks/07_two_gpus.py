@@ -36,7 +36,7 @@ rng = np.random.default_rng(7)
 # %%
 net = AlexNet()                                         # two towers
 outputs = {row.name: row.shape for row in summary(net)} # of one of them
-whole = AlexNet(towers=1)                               # the same in one piece: its halves are the towers
+whole = AlexNet(towers=1)                               # in one piece: its halves are the towers
 
 
 def half_seen(layers, shape):
@@ -57,14 +57,15 @@ def half_seen(layers, shape):
 sees, shape, flatten = {}, whole.shape, []
 for name, layer in whole.towers[0].items():
     if isinstance(layer, Flatten):
-        flatten = [layer]                               # fc6 is looked at together with it: in maps, not in features
+        flatten = [layer]           # fc6 is looked at together with it: in maps, not in features
     else:
         if isinstance(layer, (Conv2d, Linear)) and name != "conv1":
             sees[name] = half_seen(flatten + [layer], shape)
             flatten = []
         shape = layer.output_shape(shape)
 for name, table in sees.items():
-    print(f"{name}: first half of the outputs sees {table[0].astype(int)}, second half {table[1].astype(int)}")
+    print(f"{name}: first half of the outputs sees {table[0].astype(int)}, "
+          f"second half {table[1].astype(int)}")
 
 # %% tags=["figure"]
 stages = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
@@ -99,8 +100,9 @@ show(figure, "**Figure 7.1.** Figure 2 of the paper, from the code: what each la
 
 # %%
 for t, tower in enumerate(net.towers):
-    print(f"tower {t}:", " ".join(name if name.startswith("exchange") else name[:1] + name[-1] for name in tower
-                                 if name.startswith(("exchange", "conv", "fc"))))
+    print(f"tower {t}:",
+          " ".join(name if name.startswith("exchange") else name[:1] + name[-1]
+                   for name in tower if name.startswith(("exchange", "conv", "fc"))))
 
 # %% [markdown]
 # ## One grouped net
@@ -118,7 +120,8 @@ for t, tower in enumerate(net.towers):
 images = (50 * rng.standard_normal((2, 224, 224, 3))).astype(np.float32)
 whole.load_weights(net.weights())
 outputs_difference = np.abs(net.predict(images) - whole.predict(images)).max()
-print(f"largest difference of probabilities {outputs_difference:.0e}, of probabilities up to {net.predict(images).max():.4f}")
+print(f"largest difference of probabilities {outputs_difference:.0e}, "
+      f"of probabilities up to {net.predict(images).max():.4f}")
 
 # %% [markdown]
 # Equal outputs at one point could be coincidence. Equal gradients of all parameters are much stronger evidence. We take
@@ -131,7 +134,8 @@ def in_double(network, weights=None):
     for tower in network.towers:
         for layer in tower.values():
             layer.params = {key: array.astype(np.float64) for key, array in layer.params.items()}
-    network.load_weights(weights or {name: w + 0.05 * rng.standard_normal(w.shape) for name, w in network.weights().items()})
+    network.load_weights(weights or {name: w + 0.05 * rng.standard_normal(w.shape)
+                                     for name, w in network.weights().items()})
     return network
 
 
@@ -147,12 +151,13 @@ loss_two, gradients_two = two.loss_and_gradients(x, labels, step=3)
 loss_one, gradients_one = one.loss_and_gradients(x, labels, step=3)
 gradients_two, gradients_one = two.join(gradients_two), one.join(gradients_one)
 gradients_apart = apart(gradients_two, gradients_one)
-print(f"{len(gradients_one)} gradients, apart {gradients_apart:.0e}; losses {abs(loss_two - loss_one):.0e}")
+print(f"{len(gradients_one)} gradients, apart {gradients_apart:.0e}; "
+      f"losses {abs(loss_two - loss_one):.0e}")
 
 # %%
 deaf = {name: w.copy() for name, w in two.weights().items()}
 channels, kernels = (n // 2 for n in deaf["conv3.W"].shape[-2:])
-deaf["conv3.W"][:, :, :channels, kernels:] = 0          # kernels of tower 1 without the maps of tower 0
+deaf["conv3.W"][:, :, :channels, kernels:] = 0      # kernels of tower 1 without the maps of tower 0
 two.load_weights(deaf)
 deaf_apart = apart(two.join(two.loss_and_gradients(x, labels, step=3)[1]), gradients_one)
 print(f"apart {deaf_apart:.1g}")
@@ -217,7 +222,8 @@ for device in net.devices:
     device.sent.clear()
 net.loss_and_gradients(images, np.array([3, 5]))
 sent = [sum(device.sent.values()) // len(images) for device in net.devices]
-print(f"bytes per image: card 0 sent {sent[0]:,}, card 1 sent {sent[1]:,}; 4 · 58,624 = {4 * 58_624:,}")
+print(f"bytes per image: card 0 sent {sent[0]:,}, card 1 sent {sent[1]:,}; "
+      f"4 · 58,624 = {4 * 58_624:,}")
 
 # %% [markdown]
 # Is that much? Compare two other ways to use two cards. If every layer saw all maps, three more layers would need an
@@ -228,13 +234,16 @@ print(f"bytes per image: card 0 sent {sent[0]:,}, card 1 sent {sent[1]:,}; 4 · 
 # paper's way to take a few hundredths of the time, and the other two several times as much.
 
 # %%
-more = {name: int(np.prod(outputs[name])) for name in ("pool1", "relu3", "relu4")}        # into conv2, conv4, conv5
+more = {name: int(np.prod(outputs[name]))
+        for name in ("pool1", "relu3", "relu4")}        # into conv2, conv4, conv5
 parameters = sum(row.parameters for row in summary(net))
-each_way = {"as in the paper": 128 * 4 * 58_624, "every layer sees all": 128 * 4 * (58_624 + 2 * sum(more.values())),
+each_way = {"as in the paper": 128 * 4 * 58_624,
+            "every layer sees all": 128 * 4 * (58_624 + 2 * sum(more.values())),
             "data parallel": 4 * parameters}
 batch_time = 5.5 * 24 * 3600 / (90 * 1.2e6 / 128)
 for name, size in each_way.items():
-    print(f"{name:21} {size / 1e6:6.1f} MB each way per batch: {2 * size / 4e9:.3f} s of {batch_time:.2f} s")
+    print(f"{name:21} {size / 1e6:6.1f} MB each way per batch: "
+          f"{2 * size / 4e9:.3f} s of {batch_time:.2f} s")
 
 # %% [markdown]
 # The pattern is cheap because the weights never move, and the maps only where they are small: after the second
@@ -248,7 +257,8 @@ for name, size in each_way.items():
 # **Expect** less than half of a card for either tower.
 
 # %%
-ledgers = {"tower 0": net.memory(128)[0], "tower 1": net.memory(128)[1], "both in one": whole.memory(128)[0]}
+ledgers = {"tower 0": net.memory(128)[0], "tower 1": net.memory(128)[1],
+           "both in one": whole.memory(128)[0]}
 print(f"{'MiB':20}" + "".join(f"{name:>13}" for name in ledgers))
 for what in ledgers["tower 0"]:
     print(f"{what:20}" + "".join(f"{ledger[what] / 2**20:13.0f}" for ledger in ledgers.values()))
@@ -283,7 +293,8 @@ show(figure, "**Figure 7.2.** The memory of a card, by what takes it (from left 
 
 # %%
 single = AlexNet(one_gpu=True, init=None)
-counts = {name: [sum(row[i] for row in summary(n)) for i in (4, 6)] for name, n in (("two towers", net), ("one card", single))}
+counts = {name: [sum(row[i] for row in summary(n)) for i in (4, 6)]
+          for name, n in (("two towers", net), ("one card", single))}
 for name, (p, m) in counts.items():
     print(f"{name:10} {p:,} parameters, {m:,} multiply-adds")
 
