@@ -148,7 +148,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
     ("kernels: im2col without its bounds check", "nn/fast/kernels.cu",
      "    if (i >= count) return;\n    int c = i % C, s = i / C % S;", "    int c = i % C, s = i / C % S;",
      f"{KERNELS}::test_more_threads_than_numbers_change_nothing"),
-    ("kernels: sgd without its bounds check", "nn/fast/kernels.cu", "k < each && i < of.count[t]; k++", "k < each; k++",
+    ("kernels: sgd updates one number too many", "nn/fast/kernels.cu", "k < each && i < of.count[t]; k++", "k < each && i <= of.count[t]; k++",
      f"{KERNELS}::test_more_threads_than_numbers_change_nothing"),
     ("kernels: sgd takes the first array's rate", "nn/fast/kernels.cu", "rate = of.rate[t]", "rate = of.rate[0]",
      f"{KERNELS}::test_one_launch_updates_many_arrays"),
