@@ -82,6 +82,7 @@ class Network:
                     stage = stage.without_last()
                 passes.append(StagePass(self, stage, towers, widths, count))
                 xs = passes[-1].forward(xs, train, step)
+        meet(self.devices)
         del kept
         return xs.get(0), passes
 
