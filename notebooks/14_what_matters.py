@@ -26,7 +26,7 @@ from full_runs import results
 from nn import SGD
 import ablations
 
-# Both of the last experiment:
+# Both are for the last experiment:
 FAST = True                     # False: as long as the ablations, on 3,000 images for 12 epochs
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
 rng = np.random.default_rng(14)
@@ -72,7 +72,7 @@ for name in names:
           f"(seeds: {' '.join(f'{value:+5.2f}' for value in change(rows, name))})")
 
 # %%
-# Points of top-1 error that it says a part saves:
+# Points of top-1 error that the paper says a part saves:
 paper = {"width": 1.7, "lrn": 1.4, "pooling": 0.4, "conv3": 2.0, "conv4": 2.0}
 
 # %% tags=["figure"]
