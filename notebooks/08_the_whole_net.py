@@ -37,10 +37,12 @@ rng = np.random.default_rng(8)
 
 # %%
 net = AlexNet(towers=1, threads=1, convolution="direct")    # what this means: under "Time"
-layers, rows = net.towers[0], [row for row in summary(net) if "exchange" not in row.name]     # one tower exchanges nothing
+layers, rows = net.towers[0], [row for row in summary(net)
+                               if "exchange" not in row.name]   # one tower exchanges nothing
 out = {row.name: row.floats for row in rows}
 weights = {row.name: layers[row.name].params["W"].size for row in rows if row.parameters}
-print(f"put out: conv1 {out['conv1']:,}, pool5 {out['pool5']:,}, fc8 {out['fc8']:,}; weights: conv1 {weights['conv1']:,}, fc6 {weights['fc6']:,}")
+print(f"put out: conv1 {out['conv1']:,}, pool5 {out['pool5']:,}, fc8 {out['fc8']:,}; "
+      f"weights: conv1 {weights['conv1']:,}, fc6 {weights['fc6']:,}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.4, 3.2))
@@ -71,7 +73,7 @@ show(figure, "**Figure 8.1.** What every layer puts out for one image (line), an
 
 # %%
 picture, credit = photo("chelsea", 224)
-image = (255 * (picture - picture.mean((0, 1))))[None].astype(np.float32)                   # (1, 224, 224, 3)
+image = (255 * (picture - picture.mean((0, 1))))[None].astype(np.float32)       # (1, 224, 224, 3)
 
 
 def f(name, x):
@@ -116,7 +118,8 @@ for name in out:
     side, channels = naive_shape(layers[name], side, channels)
     naive[name] = (side, side, channels)
 shapes_agree = all(row.shape == naive[row.name] for row in rows if row.name in naive)
-print("  ".join(f"{name} {naive[name]}" for name in ("conv1", "pool1", "pool2", "conv3", "pool5")), "  agree:", shapes_agree)
+print("  ".join(f"{name} {naive[name]}" for name in ("conv1", "pool1", "pool2", "conv3", "pool5")),
+      "  agree:", shapes_agree)
 
 # %% [markdown]
 # ## What a unit sees
@@ -133,13 +136,14 @@ print("  ".join(f"{name} {naive[name]}" for name in ("conv1", "pool1", "pool2", 
 # $o \leftarrow o - a\,j$, with the old $j$. **Expect** 11 pixels for conv1 and 195 for pool5.
 
 # %%
-windows = {name: (layer.size, layer.stride, getattr(layer, "before", 0)) for name, layer in layers.items()
-           if isinstance(layer, (Conv2d, MaxPool2d))}
+windows = {name: (layer.size, layer.stride, getattr(layer, "before", 0))
+           for name, layer in layers.items() if isinstance(layer, (Conv2d, MaxPool2d))}
 r, j, o, field = 1, 1, 0, {}
 for name, (z, s, a) in windows.items():
     r, j, o = r + (z - 1) * j, j * s, o - a * j
     field[name] = r, j, o
-    print(f"{name}: z = {z:2}, s = {s}: sees {r:3} pixels; neighbours are {j:2} apart; the first begins at {o}")
+    print(f"{name}: z = {z:2}, s = {s}: sees {r:3} pixels; "
+          f"neighbours are {j:2} apart; the first begins at {o}")
 
 # %% [markdown]
 # To test that, and to see how often a pixel is used, put a convolution with one kernel of ones in the place of every
@@ -150,7 +154,7 @@ for name, (z, s, a) in windows.items():
 # %%
 chain = []
 for z, s, a in windows.values():
-    layer = Conv2d(1, 1, z, s, (a, 3 if z == 11 else a))                    # conv1 has its three zeros on one side
+    layer = Conv2d(1, 1, z, s, (a, 3 if z == 11 else a))    # conv1 has its three zeros on one side
     layer.params = {"W": np.ones((z, z, 1, 1)), "b": np.zeros(1)}
     chain.append(layer)
 x, caches = np.zeros((1, 224, 224, 1)), []
@@ -163,9 +167,9 @@ for layer, cache in zip(chain[::-1], caches[::-1]):
     g = layer.backward(g, cache)[0]
 paths = g[0, :, :, 0]
 seen = np.argwhere(paths > 0)
-quarter = paths[49:146, 49:146].sum() / paths.sum()                         # 97×97 of 195×195 pixels
-print(f"from {seen.min(0)} to {seen.max(0)}, {len(seen):,} = {195**2:,} pixels; up to {paths.max():,.0f} paths; "
-      f"the middle quarter has {quarter:.0%} of them")
+quarter = paths[49:146, 49:146].sum() / paths.sum()                         # 97×97 of 195×195
+print(f"from {seen.min(0)} to {seen.max(0)}, {len(seen):,} = {195**2:,} pixels; "
+      f"up to {paths.max():,.0f} paths; the middle quarter has {quarter:.0%} of them")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.7))
@@ -209,10 +213,11 @@ for name, layer in layers.items():
         x, cache = layer.forward(x)
         kept[name] = sum(size for key, size in arrays_in(cache).items() if key not in known)
         known |= arrays_in(cache).keys()
-        caches.append(cache)                                                # keep it alive: Python may give the id of a freed array to a new one
+        caches.append(cache)    # keep it alive: Python may give a freed array's id to a new one
 ledger = net.memory(128)[0]
 print("bytes per image:", {name: size for name, size in kept.items() if size})
-print(f"128 images {128 * sum(kept.values()):,} bytes; net.memory says {ledger['kept for backward']:,}")
+print(f"128 images {128 * sum(kept.values()):,} bytes; "
+      f"net.memory says {ledger['kept for backward']:,}")
 
 # %% [markdown]
 # Add up by stages: a layer with weights and what follows it. **Expect** the first two stages to hold more than three
@@ -227,10 +232,12 @@ for stage in stages:
     per_parameter[stage] = 3 * sum(array.nbytes for array in layers[stage].params.values())
 print(f"{'MiB':7}{'3 × parameters':>16}{'maps, 1 image':>16}{'maps, 128':>12}")
 for stage in stages:
-    print(f"{stage:7}{per_parameter[stage] / 2**20:16.1f}{per_image[stage] / 2**20:16.2f}{128 * per_image[stage] / 2**20:12.1f}")
+    print(f"{stage:7}{per_parameter[stage] / 2**20:16.1f}{per_image[stage] / 2**20:16.2f}"
+          f"{128 * per_image[stage] / 2**20:12.1f}")
 all_parameters, all_maps = sum(per_parameter.values()), sum(per_image.values())
 balance = all_parameters / all_maps
-print(f"{'all':7}{all_parameters / 2**20:16.1f}{all_maps / 2**20:16.2f}{128 * all_maps / 2**20:12.1f}   equal at {balance:.0f} images")
+print(f"{'all':7}{all_parameters / 2**20:16.1f}{all_maps / 2**20:16.2f}"
+      f"{128 * all_maps / 2**20:12.1f}   equal at {balance:.0f} images")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.9))
@@ -288,25 +295,31 @@ def layer_times(count):
 net.loss_and_gradients(batch[:4], labels[:4])                               # to warm up
 spent, whole = min((layer_times(16) for _ in range(3)), key=lambda pair: pair[1])
 work = {row.name: 16 * row.multiply_adds for row in rows}
-print(f"{'':8}{'forward':>9}{'backward':>9} ms   {'forward':>8}{'backward':>9} billion multiply-adds a second")
+print(f"{'':8}{'forward':>9}{'backward':>9} ms   "
+      f"{'forward':>8}{'backward':>9} billion multiply-adds a second")
 for name, (forward, backward) in spent.items():
     products = 1 if name == "conv1" else 2
-    rates = f"{work[name] / forward / 1e9:11.1f}{products * work[name] / backward / 1e9:9.1f}" if work[name] else ""
+    rates = (f"{work[name] / forward / 1e9:11.1f}{products * work[name] / backward / 1e9:9.1f}"
+             if work[name] else "")
     if name != "flatten":
         print(f"{name:8}{1e3 * forward:9.1f}{1e3 * backward:9.1f}   {rates}")
 covered = sum(map(sum, spent.values())) / whole
-print(f"all layers {1e3 * sum(map(sum, spent.values())):.0f} ms, the whole step {1e3 * whole:.0f} ms: {covered:.0%}")
+print(f"all layers {1e3 * sum(map(sum, spent.values())):.0f} ms, "
+      f"the whole step {1e3 * whole:.0f} ms: {covered:.0%}")
 
 # %%
-kinds = {**{name: [name] for name in stages}, "ReLU": [n for n in out if n.startswith("relu")], "LRN": ["norm1", "norm2"],
+kinds = {**{name: [name] for name in stages},
+         "ReLU": [n for n in out if n.startswith("relu")], "LRN": ["norm1", "norm2"],
          "pooling": ["pool1", "pool2", "pool5"], "dropout": ["drop6", "drop7"]}
 seconds = {kind: sum(sum(spent[name]) for name in names) for kind, names in kinds.items()}
-arithmetic = {kind: sum(work[name] * (2 if name == "conv1" else 3) for name in names) for kind, names in kinds.items()}
+arithmetic = {kind: sum(work[name] * (2 if name == "conv1" else 3) for name in names)
+              for kind, names in kinds.items()}
 time_share = {kind: s / sum(seconds.values()) for kind, s in seconds.items()}
 work_share = {kind: w / sum(arithmetic.values()) for kind, w in arithmetic.items()}
 without_work = sum(share for kind, share in time_share.items() if not arithmetic[kind])
 convolutions = sum(time_share[name] for name in stages[:5])
-print(f"convolutions {convolutions:.0%} of the time; layers without multiply-adds {without_work:.0%}")
+print(f"convolutions {convolutions:.0%} of the time; "
+      f"layers without multiply-adds {without_work:.0%}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3))
@@ -338,10 +351,11 @@ show(figure, "**Figure 8.4.** A training step of 16 images, forward and backward
 square, long = rng.standard_normal((1024, 1024), np.float32), layers["fc6"].params["W"].reshape(-1)
 with net.workers.one_blas_thread():
     tries = [timed(lambda: square @ square, lambda: long @ long, rounds=1) for _ in range(6)]
-product_time, sum_time = np.min(tries, axis=0)                              # a roof: the best counts
+product_time, sum_time = np.min(tries, axis=0)                          # a roof: the best counts
 peak, bandwidth = 1024**3 / product_time, long.nbytes / sum_time
 ridge = peak / bandwidth
-print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth / 1e9:.1f} GB a second: "
+print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, "
+      f"memory {bandwidth / 1e9:.1f} GB a second: "
       f"{ridge:.1f} multiply-adds in the time of one byte")
 
 # %% [markdown]
@@ -365,14 +379,15 @@ print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, memory {bandwidth 
 
 # %%
 def intensity(name, count):
-    """Multiply-adds of a forward pass per byte that has to be moved at least, for `count` images at a time."""
+    ("Multiply-adds of a forward pass per byte that has to be moved at least, "
+     "for `count` images at a time.")
     row = next(row for row in rows if row.name == name)
     before = list(out)[list(out).index(name) - 1] if name != "conv1" else None
     incoming = out[before] if before else image.size
     return count * row.multiply_adds / (4 * (weights[name] + count * (incoming + row.floats)))
 
 
-sizes = dict(zip(stages[:5], [1, 1, 4, 4, 4]))                              # images in a piece, see below
+sizes = dict(zip(stages[:5], [1, 1, 4, 4, 4]))                      # images in a piece, see below
 points = {name: (intensity(name, n), work[name] / spent[name][0]) for name, n in sizes.items()}
 with net.workers.one_blas_thread():
     for n in (1, 16, 128):
@@ -380,7 +395,8 @@ with net.workers.one_blas_thread():
         t = min(timed(lambda: forms["fc6"].forward(x), rounds=1)[0] for _ in range(4))
         points[f"fc6, N = {n}"] = intensity("fc6", n), n * weights["fc6"] / t
 for name, (i, rate) in points.items():
-    print(f"{name:13} {i:6.2f} multiply-adds a byte, {rate / 1e9:6.1f} billion a second, {rate / min(peak, bandwidth * i):4.0%} of its roof")
+    print(f"{name:13} {i:6.2f} multiply-adds a byte, {rate / 1e9:6.1f} billion a second, "
+          f"{rate / min(peak, bandwidth * i):4.0%} of its roof")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3.8))
@@ -423,12 +439,14 @@ show(figure, "**Figure 8.5.** Roofline of one core of the machine that ran this 
 
 # %%
 def stage_times(count, micro_batch=None):
-    """Of a step, {"conv1 … pool2": …, …}: seconds per image, forward and backward together; and the number of pieces."""
+    ('Of a step, {"conv1 … pool2": …, …}: seconds per image, forward and backward together; '
+     'and the number of pieces.')
     net.micro_batch, net.profile = micro_batch, Profile(net)
     net.loss_and_gradients(batch[:count], labels[:count])
     total, number = {}, {}
     for (stage, _, _), spans in net.profile.spans.items():
-        total[stage] = total.get(stage, 0) + sum(device.seconds(start, stop) for device, start, stop in spans) / count
+        total[stage] = (total.get(stage, 0)
+                        + sum(device.seconds(start, stop) for device, start, stop in spans) / count)
         number[stage] = len(spans)
     net.micro_batch = net.profile = None
     return total, number
@@ -436,10 +454,12 @@ def stage_times(count, micro_batch=None):
 
 per_batch = {}
 for count, rounds in ((1, 3), (8, 2), (32, 1)):
-    best = min((stage_times(count)[0] for _ in range(rounds)), key=lambda total: sum(total.values()))
+    best = min((stage_times(count)[0] for _ in range(rounds)),
+               key=lambda total: sum(total.values()))
     conv = sum(t for stage, t in best.items() if stage.startswith("conv"))
     per_batch[count] = conv, sum(best.values()) - conv
-    print(f"N = {count:2}: convolutional part {1e3 * conv:5.1f} ms an image, fully connected part {1e3 * per_batch[count][1]:5.1f}")
+    print(f"N = {count:2}: convolutional part {1e3 * conv:5.1f} ms an image, "
+          f"fully connected part {1e3 * per_batch[count][1]:5.1f}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.8))
@@ -471,9 +491,11 @@ together = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = 2
 in_parts = net.loss_and_gradients(few, labels_few)[1][0]
 net.micro_batch = None
-parts_difference = max(np.linalg.norm(in_parts[n] - together[n]) / np.linalg.norm(together[n]) for n in ("conv1.W", "conv3.W", "conv5.b"))
+parts_difference = max(np.linalg.norm(in_parts[n] - together[n]) / np.linalg.norm(together[n])
+                       for n in ("conv1.W", "conv3.W", "conv5.b"))
 print("16 images go through the stages in pieces:", pieces)
-print(f"gradients of 6 images at once and in three parts: {parts_difference:.0e} of their size apart")
+print("gradients of 6 images at once and in three parts: "
+      f"{parts_difference:.0e} of their size apart")
 
 # %% [markdown]
 # ## Exercises

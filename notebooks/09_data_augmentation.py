@@ -25,8 +25,10 @@ from tools import BLACK, BLUE, ORANGE, check, photo, show, show_source
 import data
 import full_runs
 from imaging.pictures import EIGENVALUES, EIGENVECTORS, OnePhotograph
-from imaging.views import central_views, colour_axes, colour_noise, draws, mean_image, random_views, ten_views, view_side
-from nn import SGD, Conv2d, Flatten, Linear, MaxPool2d, Network, ReLU, initialise, softmax, top_errors
+from imaging.views import (central_views, colour_axes, colour_noise, draws,
+                           mean_image, random_views, ten_views, view_side)
+from nn import (SGD, Conv2d, Flatten, Linear, MaxPool2d, Network, ReLU,
+                initialise, softmax, top_errors)
 
 DATA = "fashion-mnist"                          # or "cifar10", or a folder: see data.load
 rng = np.random.default_rng(9)
@@ -43,7 +45,7 @@ pixels, credit = photo("chelsea", 256)
 cat = np.rint(255 * pixels).astype(np.uint8)                                    # (256, 256, 3)
 copies, zero = OnePhotograph(cat, 64), np.zeros(cat.shape, np.float32)
 views = random_views(copies, np.arange(64), 224, zero, seed=0, epoch=0)         # (64, 224, 224, 3)
-places = draws(64, 32, 32, 0, 0)                                                # (64, 3): top, left, mirror
+places = draws(64, 32, 32, 0, 0)                                                # (64, 3)
 print(views.shape, "the first three (top, left, mirrored):", places[:3].tolist())
 
 # %% tags=["figure"]
@@ -68,7 +70,8 @@ show(figure, f"**Figure 9.1.** A photograph and nine of its 2048 views, with the
 # %%
 many = draws(100_000, 32, 32, 0, 0)
 different = len(np.unique(many, axis=0))
-print(f"{different} different views in 100,000 draws; tops from {many[:, 0].min()} to {many[:, 0].max()}")
+print(f"{different} different views in 100,000 draws; "
+      f"tops from {many[:, 0].min()} to {many[:, 0].max()}")
 test_views = list(ten_views(cat[None], 224, zero))
 corner = np.array_equal(test_views[6][0], cat[32:, 32:])
 print(f"{len(test_views)} test views; the bottom right one begins at 32, 32: {corner}")
@@ -134,14 +137,16 @@ def naive_views(images, index, side, mean, table):
 
 # %%
 names = ["astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field"]
-photographs = np.stack([np.rint(255 * photo(name, 256)[0]).astype(np.uint8) for name in names])     # (5, 256, 256, 3)
+photographs = np.stack([np.rint(255 * photo(name, 256)[0]).astype(np.uint8)
+                        for name in names])                                     # (5, 256, 256, 3)
 mean = mean_image(photographs)
 index = np.array([4, 0, 3])
 ours = random_views(photographs, index, 224, mean, 0, 1)
 same = np.array_equal(ours, naive_views(photographs, index, 224, mean, draws(5, 32, 32, 0, 1)))
 central = random_views(photographs, index, 224, mean_image(photographs, "centre", 224), 0, 1)
 misplaced = np.abs(central - ours).mean()
-print(f"equal: {same}; with the mean's centre everywhere {misplaced:.1f} grey levels off on average")
+print(f"equal: {same}; "
+      f"with the mean's centre everywhere {misplaced:.1f} grey levels off on average")
 
 # %% [markdown]
 # ## Randomness without state
@@ -190,7 +195,8 @@ own_values, own_axes = colour_axes(photographs)
 eigen_error = np.abs(C @ own_axes - own_axes * own_values).max()
 print("λ of five photographs: ", own_values.round(), "  of 4,500:", EIGENVALUES.round())
 print("p1 p2 p3 in columns (five | 4,500):\n", np.hstack([own_axes, EIGENVECTORS]).round(2))
-print(f"C p = λ p to {eigen_error:.0e}; shares of the variance: {(EIGENVALUES / EIGENVALUES.sum()).round(3)}")
+print(f"C p = λ p to {eigen_error:.0e}; "
+      f"shares of the variance: {(EIGENVALUES / EIGENVALUES.sum()).round(3)}")
 show_source(colour_axes)
 
 # %% tags=["figure"]
@@ -242,14 +248,17 @@ def brightness(factors):
     return 0.1 * np.sqrt(((EIGENVECTORS.mean(0) * factors) ** 2).sum())
 
 
-factors = {"λ, pixels 0 … 1": EIGENVALUES / 255, "λ, pixels 0 … 255": EIGENVALUES, "√λ": np.sqrt(EIGENVALUES)}
+factors = {"λ, pixels 0 … 1": EIGENVALUES / 255, "λ, pixels 0 … 255": EIGENVALUES,
+           "√λ": np.sqrt(EIGENVALUES)}
 predicted = {name: brightness(f) for name, f in factors.items()}
-blank = OnePhotograph(np.zeros((2, 2, 3), np.uint8), 20_000)                    # 20,000 images of four black pixels
+blank = OnePhotograph(np.zeros((2, 2, 3), np.uint8), 20_000)    # 20,000 images of four black pixels
 noise = {"λ, pixels 0 … 1": colour_noise(blank), "λ, pixels 0 … 255": 255 * colour_noise(blank),
          "√λ": colour_noise(blank, factor="deviation")}
-shifts = {name: random_views(blank, np.arange(20_000), 2, np.zeros((2, 2, 3)), 0, 0, colour=M) for name, M in noise.items()}
+shifts = {name: random_views(blank, np.arange(20_000), 2, np.zeros((2, 2, 3)), 0, 0, colour=M)
+          for name, M in noise.items()}
 for name in factors:
-    print(f"{name:18} brightness changes by {predicted[name]:5.1f} grey levels, measured {shifts[name].mean((1, 2, 3)).std():5.1f}")
+    print(f"{name:18} brightness changes by {predicted[name]:5.1f} grey levels, "
+          f"measured {shifts[name].mean((1, 2, 3)).std():5.1f}")
 uniform = max(np.ptp(s, axis=(1, 2)).max() for s in shifts.values())
 print(f"within an image, pixels are shifted alike to {uniform:g}")
 
@@ -282,7 +291,8 @@ show(figure, f"**Figure 9.4.** The same five draws of α with the three factors;
 
 # %%
 grey = OnePhotograph(np.full((256, 256, 3), 100, np.uint8), 64)
-erased = {size: (random_views(grey, np.arange(64), 224, zero, 0, 0, cutout=size)[..., 0] == 0).sum((1, 2)) for size in (0, 32)}
+erased = {size: (random_views(grey, np.arange(64), 224, zero, 0, 0,
+                              cutout=size)[..., 0] == 0).sum((1, 2)) for size in (0, 32)}
 for size, counts in erased.items():
     print(f"cutout={size}: {counts.min()} to {counts.max()} pixels of a view erased")
 
@@ -320,12 +330,14 @@ dataset = data.load(DATA)
 train = data.Split(dataset.train.images[:500], dataset.train.labels[:500])
 test = data.Split(dataset.test.images[:2000], dataset.test.labels[:2000])
 small_mean, small_side = mean_image(train.images), view_side(train.images.shape[1])
-channels, scale = train.images.shape[3], 1 / 64                                 # pixels of about -2 … 3: ε = 0.01 suits them
+channels, scale = train.images.shape[3], 1 / 64     # pixels of about -2 … 3: ε = 0.01 suits them
 
 
 def small_net(seed):
-    layers = {"conv1": Conv2d(channels, 16, 5, stride=2, padding=2, first=True), "relu1": ReLU(), "pool1": MaxPool2d(3, 2),
-              "conv2": Conv2d(16, 32, 3, padding=1), "relu2": ReLU(), "pool2": MaxPool2d(3, 2), "flatten": Flatten()}
+    layers = {"conv1": Conv2d(channels, 16, 5, stride=2, padding=2, first=True),
+              "relu1": ReLU(), "pool1": MaxPool2d(3, 2),
+              "conv2": Conv2d(16, 32, 3, padding=1),
+              "relu2": ReLU(), "pool2": MaxPool2d(3, 2), "flatten": Flatten()}
     shape = image = (small_side, small_side, channels)
     for layer in layers.values():
         shape = layer.output_shape(shape)
@@ -340,7 +352,8 @@ def error(probabilities, labels):
 
 
 def one_view(net, split):
-    return error(net.predict(central_views(split.images, small_side, small_mean, scale)), split.labels)
+    return error(net.predict(central_views(split.images, small_side, small_mean, scale)),
+                 split.labels)
 
 
 def in_views(net, split):
@@ -353,7 +366,8 @@ def train_net(seed, augment, epochs=80):
     net, curve = small_net(seed), []
     optimiser = SGD(net)
     for epoch in range(epochs):
-        for x, y in data.batches(train, 50, small_side, small_mean, seed, epoch, scale=scale, augment=augment, workers=0):
+        for x, y in data.batches(train, 50, small_side, small_mean, seed, epoch,
+                                 scale=scale, augment=augment, workers=0):
             optimiser.step(net.loss_and_gradients(x, y)[1], lr=0.01 if epoch < 60 else 0.001)
         if epoch % 10 == 9:
             curve.append((one_view(net, train), one_view(net, test)))
@@ -367,12 +381,16 @@ def train_net(seed, augment, epochs=80):
 # %%
 results = {augment: [train_net(seed, augment) for seed in range(3)] for augment in (False, True)}
 ways = {False: "central views only", True: "crops and mirrors"}
-curves = {augment: np.stack([curve for curve, _ in runs]) for augment, runs in results.items()}     # (seeds, times, 2)
-rows = {augment: np.hstack([curves[augment][:, -1], [views for _, views in runs]]) for augment, runs in results.items()}
-print(f"{'error in %, mean ± standard error':34}  training, central   test: central        corner           ten")
+curves = {augment: np.stack([curve for curve, _ in runs])
+          for augment, runs in results.items()}                                 # (seeds, times, 2)
+rows = {augment: np.hstack([curves[augment][:, -1], [views for _, views in runs]])
+        for augment, runs in results.items()}
+print(f"{'error in %, mean ± standard error':34}  "
+      "training, central   test: central        corner           ten")
 for augment, table in rows.items():
     spread = table.std(0, ddof=1) / np.sqrt(len(table))
-    print(f"{ways[augment]:34}" + "".join(f"{m:10.1f} ± {s:.1f}" for m, s in zip(table.mean(0), spread)))
+    print(f"{ways[augment]:34}"
+          + "".join(f"{m:10.1f} ± {s:.1f}" for m, s in zip(table.mean(0), spread)))
 
 # %% tags=["figure"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), width_ratios=[1.2, 1])
@@ -404,9 +422,11 @@ def standard_error(x):
 
 
 print(f"test minus training error: {gap[False]:.1f} points without crops, {gap[True]:.1f} with")
-print(f"crops and mirrors lower the test error by {gain.mean():.1f} ± {standard_error(gain):.1f} points")
+print("crops and mirrors lower the test error by "
+      f"{gain.mean():.1f} ± {standard_error(gain):.1f} points")
 for augment in ways:
-    print(f"ten views instead of one, {ways[augment]}: test error {-ten[augment].mean():+.1f} ± {standard_error(ten[augment]):.1f} points")
+    print(f"ten views instead of one, {ways[augment]}: test error "
+          f"{-ten[augment].mean():+.1f} ± {standard_error(ten[augment]):.1f} points")
 
 # %% [markdown]
 # The smaller gap is certain. The test error falls by little, and three seeds of so small a net cannot say by how much:
@@ -420,11 +440,15 @@ for augment in ways:
 
 # %%
 long_rows = full_runs.results("09_augmentation")
-long_runs = {augment: np.array([[100 * row[key] for key in ("training", "test_one_view", "test_ten_views")]
-                                for row in long_rows if row["augment"] == augment]) for augment in (False, True)}
+long_runs = {augment: np.array([[100 * row[key]
+                                 for key in ("training", "test_one_view", "test_ten_views")]
+                                for row in long_rows if row["augment"] == augment])
+             for augment in (False, True)}
 print(f"{'error in %, mean ± standard error':34}  training, central   test: central           ten")
 for augment, table in long_runs.items():
-    print(f"{ways[augment]:34}" + "".join(f"{m:10.1f} ± {standard_error(column):.1f}" for m, column in zip(table.mean(0), table.T)))
+    print(f"{ways[augment]:34}"
+          + "".join(f"{m:10.1f} ± {standard_error(column):.1f}"
+                    for m, column in zip(table.mean(0), table.T)))
 
 # %% [markdown]
 # So the gain from crops and mirrors depends on the test: none that could be measured on the centre, many points over ten
@@ -442,7 +466,8 @@ for augment, table in long_runs.items():
 # cores, it has to share them, and nothing is free.
 
 # %%
-photo_split, colour = data.Split(OnePhotograph(cat, 640), np.zeros(640, np.int64)), colour_noise(copies)
+photo_split, colour = (data.Split(OnePhotograph(cat, 640), np.zeros(640, np.int64)),
+                       colour_noise(copies))
 
 
 def waiting(workers, compute):
@@ -458,7 +483,8 @@ def waiting(workers, compute):
 
 
 making = waiting(0, 0)[0] / 10
-loops = {workers: np.min([waiting(workers, 2 * making) for _ in range(3)], axis=0) for workers in (0, 2)}
+loops = {workers: np.min([waiting(workers, 2 * making) for _ in range(3)], axis=0)
+         for workers in (0, 2)}
 for workers, (waited, busy) in loops.items():
     print(f"workers={workers}: waits {waited:.3f} s for ten batches, processor time {busy:.3f} s")
 

@@ -41,10 +41,11 @@ rng = np.random.default_rng(10)
 pictures = data.load(DATA)
 images, labels = pictures.train.images[:1000], pictures.train.labels[:1000]
 mean = data.mean_image(images)
-x = ((images - mean) / 100).astype(np.float32)                      # (1000, 28, 28, 1), about -2 … 2
-features = ReLU().forward(x[:1].reshape(1, -1) @ rng.normal(0, 0.05, (x[0].size, 256)))[0]     # (1, 256)
+x = ((images - mean) / 100).astype(np.float32)                  # (1000, 28, 28, 1), about -2 … 2
+features = ReLU().forward(x[:1].reshape(1, -1)
+                          @ rng.normal(0, 0.05, (x[0].size, 256)))[0]   # (1, 256)
 dropped = [Dropout(0.5).forward(features, key=(step,))[0] for step in range(3)]
-masks = Dropout(0.5).forward(np.ones((32, 64)), key=(0,))[1]        # (32, 64): a row for each image of a batch
+masks = Dropout(0.5).forward(np.ones((32, 64)), key=(0,))[1]    # (32, 64): a row for each image
 print(f"kept of 32 × 64: {masks.mean():.1%}")
 
 # %% tags=["figure"]
@@ -150,7 +151,8 @@ others = [(draw(0, 7, "drop6", 0) != draw(*key)).mean()
           for key in ((0, 8, "drop6", 0), (0, 7, "drop7", 0), (1, 7, "drop6", 0))]
 shares = [draw(0, 7, "drop6", 0, part=(t, 2), neurons=4) for t in (0, 1)]
 halves = np.array_equal(np.concatenate(shares, axis=1), draw(0, 7, "drop6", 0))
-print(f"again: {again}; differing: step {others[0]:.0%}, layer {others[1]:.0%}, seed {others[2]:.0%}; two towers: {halves}")
+print(f"again: {again}; differing: step {others[0]:.0%}, layer {others[1]:.0%}, "
+      f"seed {others[2]:.0%}; two towers: {halves}")
 
 # %% [markdown]
 # ## Why times one half
@@ -175,8 +177,10 @@ many, _ = Dropout(0.5).forward(np.tile(features, (20_000, 1)), key=(3,))
 z = many @ w + b                                                    # (20000,)
 total = features[0] @ w
 expected = 0.5 * total + b, np.sqrt(0.25 * (w**2 * features[0]**2).sum())
-print(f"mean of z: {z.mean():.4f}, derived {expected[0]:.4f}; standard deviation {z.std():.4f}, derived {expected[1]:.4f}")
-print(f"all neurons, without the factor: {total + b:.4f}, {(total + b - z.mean()) / z.std():.1f} standard deviations away")
+print(f"mean of z: {z.mean():.4f}, derived {expected[0]:.4f}; "
+      f"standard deviation {z.std():.4f}, derived {expected[1]:.4f}")
+print(f"all neurons, without the factor: {total + b:.4f}, "
+      f"{(total + b - z.mean()) / z.std():.1f} standard deviations away")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.8))
@@ -215,7 +219,8 @@ show(figure, "**Figure 10.2.** The input of one neuron in training behind 256 ne
 
 # %%
 all_masks = np.arange(1024)[:, None] >> np.arange(10) & 1           # (1024, 10)
-W1, W2, W3 = rng.standard_normal((10, 3)), rng.standard_normal((10, 10)) / 2, rng.standard_normal((10, 3))
+W1, W2, W3 = (rng.standard_normal((10, 3)), rng.standard_normal((10, 10)) / 2,
+              rng.standard_normal((10, 3)))
 
 
 def one_layer(x):
@@ -227,17 +232,20 @@ def two_layers(x):
 
 
 def means(net, x):
-    """The geometric (normalised) and arithmetic mean over all masks, and the net with halved features."""
+    ("The geometric (normalised) and arithmetic mean over all masks, "
+     "and the net with halved features.")
     p = net(all_masks * x)                                          # (1024, 3)
     geometric = np.exp(np.log(p).mean(0))
     return geometric / geometric.sum(), p.mean(0), net(0.5 * x[None])[0]
 
 
 points = rng.standard_normal((100, 10))
-averages = {net.__name__: np.array([means(net, point) for point in points]) for net in (one_layer, two_layers)}
+averages = {net.__name__: np.array([means(net, point) for point in points])
+            for net in (one_layer, two_layers)}
 apart = {name: np.abs(a[:, :2] - a[:, 2:]).mean((0, 2)) for name, a in averages.items()}
 for name, (geometric, arithmetic) in apart.items():
-    print(f"{name:10} mean difference to the halved net: geometric mean {geometric:.0e}, arithmetic {arithmetic:.2f}")
+    print(f"{name:10} mean difference to the halved net: "
+          f"geometric mean {geometric:.0e}, arithmetic {arithmetic:.2f}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
@@ -263,11 +271,13 @@ show(figure, "**Figure 10.3.** The mean prediction of all 1024 nets against the 
 
 # %%
 rows = summary(AlexNet(init=None))
-order = [row.name for row in rows if row.name.startswith(("fc", "drop")) or row.name in ("relu6", "relu7")]
+order = [row.name for row in rows
+         if row.name.startswith(("fc", "drop")) or row.name in ("relu6", "relu7")]
 neurons = sum(row.floats for row in rows if row.name.startswith("drop"))
 digits = len(str(2**neurons))
 print(" → ".join(order))
-print(f"{neurons} neurons can be dropped: 2^{neurons} has {digits:,} digits; nets trained: {90 * 1_200_000:,} at most")
+print(f"{neurons} neurons can be dropped: 2^{neurons} has {digits:,} digits; "
+      f"nets trained: {90 * 1_200_000:,} at most")
 
 # %% [markdown]
 # ## A net that overfits and one that does not
@@ -285,8 +295,10 @@ def make(form, seed):
     """form: "none", "paper" or "inverted"."""
     classes = len(pictures.classes)
     layers = {"flatten": Flatten(),
-              "fc6": Linear(x[0].size, 256), "relu6": ReLU(), "drop6": Dropout(0.5, form == "inverted"),
-              "fc7": Linear(256, 256), "relu7": ReLU(), "drop7": Dropout(0.5, form == "inverted"),
+              "fc6": Linear(x[0].size, 256), "relu6": ReLU(),
+              "drop6": Dropout(0.5, form == "inverted"),
+              "fc7": Linear(256, 256), "relu7": ReLU(),
+              "drop7": Dropout(0.5, form == "inverted"),
               "fc8": Linear(256, classes)}
     if form == "none":
         del layers["drop6"], layers["drop7"]
@@ -296,7 +308,8 @@ def make(form, seed):
 
 
 def loss_and_error(p, labels):
-    return -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).mean(), (p.argmax(1) != labels).mean()
+    return (-np.log(np.maximum(p[np.arange(len(p)), labels], 1e-30)).mean(),
+            (p.argmax(1) != labels).mean())
 
 # %% [markdown]
 # The loop is the shortest there is: batches of 50 in random order, ε = 0.01, momentum 0.9. After every epoch we
@@ -332,9 +345,11 @@ for form in ("none", "paper", "inverted"):
 final = {form: runs[:, -1].mean(0) for form, runs in curves.items()}
 for form, runs in curves.items():
     print(f"{form:9}" + "".join(f" {name} {m:.3f} ± {s:.3f} " for name, m, s in zip(
-        ("training loss", "error", "  test loss", "error"), final[form], runs[:, -1].std(0, ddof=1) / np.sqrt(3))))
+        ("training loss", "error", "  test loss", "error"),
+        final[form], runs[:, -1].std(0, ddof=1) / np.sqrt(3))))
 lowest = {form: runs[:, :, 2].min(1).mean() for form, runs in curves.items()}
-print("lowest test loss on the way:", {form: round(float(loss), 3) for form, loss in lowest.items()})
+print("lowest test loss on the way:",
+      {form: round(float(loss), 3) for form, loss in lowest.items()})
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.4))
@@ -393,16 +408,21 @@ for form, numbers in epochs_needed.items():
 paper, inverted = make("paper", seed=5), make("inverted", seed=5)
 start = paper.weights()
 behind = ("fc7.W", "fc8.W")
-inverted.load_weights({name: value * (0.5 if name in behind else 1) for name, value in start.items()})
-outputs_apart = max(np.abs(paper.forward(x[:50], step=1)[0] - inverted.forward(x[:50], step=1)[0]).max(),
-                    np.abs(paper.predict(x[:50]) - inverted.predict(x[:50])).max())
+inverted.load_weights({name: value * (0.5 if name in behind else 1)
+                       for name, value in start.items()})
+outputs_apart = max(
+    np.abs(paper.forward(x[:50], step=1)[0] - inverted.forward(x[:50], step=1)[0]).max(),
+    np.abs(paper.predict(x[:50]) - inverted.predict(x[:50])).max())
 moved = []
 for network in (paper, inverted):
-    SGD(network, weight_decay=0).step(network.loss_and_gradients(x[:50], labels[:50], step=1)[1], lr=0.01)
+    SGD(network, weight_decay=0).step(
+        network.loss_and_gradients(x[:50], labels[:50], step=1)[1], lr=0.01)
     moved.append({name: value * (2 if network is inverted and name in behind else 1) - start[name]
                   for name, value in network.weights().items()})
-factors = {name: np.vdot(moved[0][name], moved[1][name]) / np.vdot(moved[0][name], moved[0][name]) for name in start}
-print(f"outputs apart: {outputs_apart:.0e};  factors:", {name: round(float(factor), 3) for name, factor in factors.items()})
+factors = {name: np.vdot(moved[0][name], moved[1][name]) / np.vdot(moved[0][name], moved[0][name])
+           for name in start}
+print(f"outputs apart: {outputs_apart:.0e};  factors:",
+      {name: round(float(factor), 3) for name, factor in factors.items()})
 
 # %% [markdown]
 # So a learning rate found with one form is not the right one for the other. In the experiment above the inverted nets
@@ -418,7 +438,8 @@ print(f"outputs apart: {outputs_apart:.0e};  factors:", {name: round(float(facto
 
 # %%
 def in_state(networks, x, train=False, inverted=False, rate=0.5):
-    """Probabilities of each net with its dropout layers set so; masks that were not seen in training."""
+    ("Probabilities of each net with its dropout layers set so; "
+     "masks that were not seen in training.")
     predictions = []
     for network in networks:
         for name in ("drop6", "drop7"):
@@ -429,8 +450,10 @@ def in_state(networks, x, train=False, inverted=False, rate=0.5):
     return predictions
 
 
-states = {"as it should be": {}, "left on": dict(train=True), "× 0.5 forgotten": dict(inverted=True)}
-measured = {name: np.mean([loss_and_error(p, labels_test) for p in in_state(nets["paper"], x_test, **state)], axis=0)
+states = {"as it should be": {}, "left on": dict(train=True),
+          "× 0.5 forgotten": dict(inverted=True)}
+measured = {name: np.mean([loss_and_error(p, labels_test)
+                           for p in in_state(nets["paper"], x_test, **state)], axis=0)
             for name, state in states.items()}
 for name, (loss, error) in measured.items():
     print(f"{name:16} test loss {loss:.3f}, test error {error:.1%}")
@@ -445,14 +468,16 @@ for name, (loss, error) in measured.items():
 # %%
 first, few = nets["paper"][0], x_test[:400]
 halved = first.predict(few)
-each = np.array([softmax(first.forward(few, step=20_000 + m)[0]) for m in range(300)])              # (300, 400, 10)
+each = np.array([softmax(first.forward(few, step=20_000 + m)[0])
+                 for m in range(300)])                                  # (300, 400, 10)
 running = np.cumsum(each, axis=0) / np.arange(1, 301)[:, None, None]
 running_loss = np.array([loss_and_error(p, labels_test[:400])[0] for p in running])
 agreement = (running[-1].argmax(1) == halved.argmax(1)).mean()
 distance = np.abs(running[-1] - halved).mean()
 single_loss = np.mean([loss_and_error(p, labels_test[:400])[0] for p in each[:20]])
 halved_loss = loss_and_error(halved, labels_test[:400])[0]
-print(f"loss: one net {single_loss:.3f}, mean of 20 {running_loss[19]:.3f}, of 300 {running_loss[-1]:.3f}, halved {halved_loss:.3f};  "
+print(f"loss: one net {single_loss:.3f}, mean of 20 {running_loss[19]:.3f}, "
+      f"of 300 {running_loss[-1]:.3f}, halved {halved_loss:.3f};  "
       f"same class for {agreement:.1%}, probabilities {distance:.3f} apart")
 
 # %% [markdown]

@@ -25,7 +25,8 @@ from tools import BLACK, BLUE, GREEN, ORANGE, check, photo, show, show_source
 import data
 from alexnet import AlexNet, SmallAlexNet
 from nn.optim import update
-from nn import SGD, Dropout, Exchange, Flatten, Linear, Network, ReLU, SoftmaxCrossEntropy, initialise, plateau
+from nn import (SGD, Dropout, Exchange, Flatten, Linear, Network, ReLU, SoftmaxCrossEntropy,
+                initialise, plateau)
 
 DATA = "fashion-mnist"                  # or "cifar10", or a folder of images
 rng = np.random.default_rng(11)
@@ -40,8 +41,9 @@ rng = np.random.default_rng(11)
 
 # %%
 def descend(w, slope, lr, count, momentum=0.9, weight_decay=0.0):
-    """From w (n,), `count` steps down a loss with the gradient slope(w): all points, (count + 1, n).
-    lr: a number, or a function of the step."""
+    ("From w (n,), `count` steps down a loss with the gradient slope(w): "
+     "all points, (count + 1, n).\n"
+     "    lr: a number, or a function of the step.")
     layer = Linear(1, len(w))
     layer.params = {"W": np.array(w, float)[None], "b": np.zeros(len(w))}
     network = Network([{"fc1": layer}], (1,))
@@ -145,10 +147,12 @@ derived, factors, limits = {}, {}, {}
 for momentum in (0.0, 0.5, 0.9):
     path = descend(np.ones(90), lambda w: lambdas * w, 1.0, 200, momentum)
     factors[momentum] = np.maximum(np.abs(path[-1]), np.abs(path[-1] - path[-2])) ** (1 / 200)
-    derived[momentum] = np.array([np.abs(np.roots([1, -(1 + momentum - l), momentum])).max() for l in lambdas])
+    derived[momentum] = np.array([np.abs(np.roots([1, -(1 + momentum - l), momentum])).max()
+                                  for l in lambdas])
     limits[momentum] = lambdas[factors[momentum] < 1].max()
-    print(f"momentum {momentum}: within {np.abs(factors[momentum] - derived[momentum]).max():.3f} of the derived factors; the last λ "
-          f"that shrinks is {limits[momentum]:.2f}, limit {2 * (1 + momentum):.2f}")
+    print(f"momentum {momentum}: within {np.abs(factors[momentum] - derived[momentum]).max():.3f} "
+          f"of the derived factors; the last λ that shrinks is {limits[momentum]:.2f}, "
+          f"limit {2 * (1 + momentum):.2f}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3))
@@ -185,7 +189,8 @@ for kappa in (10, 100, 1000):
     needed[kappa] = [steps_needed(kappa, 2 / (1 + kappa), 0.0),
                      steps_needed(kappa, (1 + best**0.5) ** 2 / kappa, best, 1000),
                      steps_needed(kappa, (1 + 0.9**0.5) ** 2 / kappa, 0.9, 1000)]
-    print("κ = {:4}: {:4} steps without momentum, {:3} with the best, {:3} with 0.9".format(kappa, *needed[kappa]))
+    print("κ = {:4}: {:4} steps without momentum, {:3} with the best, {:3} with 0.9"
+          .format(kappa, *needed[kappa]))
 floor = ((1 + 0.9**0.5) / (1 - 0.9**0.5)) ** 2
 
 # %% [markdown]
@@ -216,11 +221,15 @@ def falling(step):
     return 0.1 if step < 200 else 0.01
 
 
-speeds = [np.diff(rule_of([0.0], lambda w: np.ones(1), falling, 300), axis=0)[:, 0] for rule_of in (descend, outside)]
+speeds = [np.diff(rule_of([0.0], lambda w: np.ones(1), falling, 300), axis=0)[:, 0]
+          for rule_of in (descend, outside)]
 same_before = np.abs(speeds[0][:200] - speeds[1][:200]).max()
-until = int(np.flatnonzero(np.abs(speeds[0] / speeds[1] - 1) > 0.01).max()) + 2 - 200       # counted from 1
-print(f"before the change {same_before:.0e} apart; speeds agree within 1 % from step {until} after it on")
-print(f"way gone in the 100 steps after the change: inside {-speeds[0][200:].sum():.1f}, outside {-speeds[1][200:].sum():.1f}")
+# Of the steps after the change, counted from 1:
+until = int(np.flatnonzero(np.abs(speeds[0] / speeds[1] - 1) > 0.01).max()) + 2 - 200
+print(f"before the change {same_before:.0e} apart; "
+      f"speeds agree within 1 % from step {until} after it on")
+print("way gone in the 100 steps after the change: "
+      f"inside {-speeds[0][200:].sum():.1f}, outside {-speeds[1][200:].sum():.1f}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(6, 2.9))
@@ -254,8 +263,10 @@ def decoupled(lambdas, lr, count, momentum=0.9, decay=0.0005):
 
 
 flat = np.array([1.0, 0.01, 0.0005])
-rests = descend(np.zeros(3), lambda w: flat * (w - 1), 1.0, 4000, weight_decay=0.0005)[-1], decoupled(flat, 1.0, 20_000)
-for name, found, decay in (("inside, as printed", rests[0], 0.0005), ("decoupled", rests[1], 0.00005)):
+rests = (descend(np.zeros(3), lambda w: flat * (w - 1), 1.0, 4000, weight_decay=0.0005)[-1],
+         decoupled(flat, 1.0, 20_000))
+for name, found, decay in (("inside, as printed", rests[0], 0.0005),
+                           ("decoupled", rests[1], 0.00005)):
     print(f"{name:18} λ = 1, 0.01, 0.0005 rest at {found}, derived {flat / (flat + decay)}")
 
 # %% [markdown]
@@ -301,22 +312,26 @@ names = ("astronaut", "chelsea", "coffee", "rocket")
 crops = np.stack([255 * photo(name, 224)[0] for name in names])
 crops = (crops - crops.mean(0)).astype(np.float32)
 full = AlexNet(towers=1, init=None)
-layers = {name: layer for name, layer in full.towers[0].items() if not isinstance(layer, (Exchange, Dropout))}
+layers = {name: layer for name, layer in full.towers[0].items()
+          if not isinstance(layer, (Exchange, Dropout))}
 
 
 def measure():
-    """{layer: [standard deviation, between images, share positive, share silent, gradient over weight]}."""
+    ("{layer: [standard deviation, between images, share positive, share silent, "
+     "gradient over weight]}.")
     y, caches, found, loss = crops, {}, {}, SoftmaxCrossEntropy()
     for name, layer in layers.items():
         y, caches[name] = layer.forward(y)
         if layer.params:
             silent = (y.reshape(-1, y.shape[-1]) <= 0).all(0)
-            found[name] = [float(y.std()), float(y.std(0).mean()), float((y > 0).mean()), float(silent.mean())]
+            found[name] = [float(y.std()), float(y.std(0).mean()),
+                           float((y > 0).mean()), float(silent.mean())]
     d = loss.backward(loss.forward(y, np.arange(4))[1])
     for name, layer in reversed(layers.items()):
         d, grads = layer.backward(d, caches[name])
         if grads:
-            found[name].append(float(np.linalg.norm(grads["W"]) / np.linalg.norm(layer.params["W"])))
+            found[name].append(float(np.linalg.norm(grads["W"])
+                                     / np.linalg.norm(layer.params["W"])))
     return found
 
 # %% [markdown]
@@ -335,7 +350,8 @@ for kind in ("paper", "2012", "he"):
             if layer.params:
                 layer.params["b"][:] = 0
         starts["paper, bias 0"] = measure()
-measures = "standard deviation", "between images", "share positive", "share silent", "gradient / weight"
+measures = ("standard deviation", "between images", "share positive", "share silent",
+            "gradient / weight")
 print(" " * 33 + "".join(f"{name:>9}" for name in starts["paper"]))
 for kind, found in starts.items():
     for row, what in enumerate(measures):
@@ -379,7 +395,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning)
 pictures = data.load(DATA)
 images, labels = pictures.train.images[:4000], pictures.train.labels[:4000]
 mean = data.mean_image(images)
-x = ((images - mean) / 100).astype(np.float32)                      # (4000, 28, 28, 1), about -2 … 2
+x = ((images - mean) / 100).astype(np.float32)                  # (4000, 28, 28, 1), about -2 … 2
 classes, shape = len(pictures.classes), x.shape[1:]
 
 
@@ -393,7 +409,8 @@ def losses(x, labels, lr=0.02, factor=1.0, **options):
         curve.append(float(loss))
         if not np.isfinite(loss):
             break
-        sgd.step([{name: np.float32(factor) * g for name, g in own.items()} for own in gradients], lr)
+        sgd.step([{name: np.float32(factor) * g for name, g in own.items()}
+                  for own in gradients], lr)
     return np.array(curve)
 
 # %%
@@ -471,13 +488,16 @@ show_source(plateau)
 # across the valley, and with the smaller one they settle at its floor. The later divisions gain little or nothing.
 
 # %%
-invented = [0.60, 0.50, 0.45, 0.46, 0.45, 0.47, 0.38, 0.37, 0.37, 0.38, 0.37, 0.36, 0.36, 0.36, 0.36, 0.35, 0.36, 0.36, 0.36]
+invented = [0.60, 0.50, 0.45, 0.46, 0.45, 0.47, 0.38, 0.37, 0.37, 0.38,
+            0.37, 0.36, 0.36, 0.36, 0.36, 0.35, 0.36, 0.36, 0.36]
 invented_rates = [plateau(0.01, invented[:n]) for n in range(len(invented) + 1)]
 print("ε of each epoch:", *(f"{rate:g}" if rate else rate for rate in invented_rates))
 
 # %%
-validation = ((pictures.validation.images[:1000] - mean) / 100).astype(np.float32), pictures.validation.labels[:1000]
-plain = Network([{"flatten": Flatten(), "fc1": Linear(x[0].size, 128), "relu1": ReLU(), "fc2": Linear(128, classes)}], shape)
+validation = (((pictures.validation.images[:1000] - mean) / 100).astype(np.float32),
+              pictures.validation.labels[:1000])
+plain = Network([{"flatten": Flatten(), "fc1": Linear(x[0].size, 128), "relu1": ReLU(),
+                  "fc2": Linear(128, classes)}], shape)
 initialise(plain, "he", seed=0, bias=0.0)
 sgd, errors, rates = SGD(plain), [], []
 while len(errors) < 60 and (lr := plateau(0.05, errors)) is not None:
@@ -486,8 +506,8 @@ while len(errors) < 60 and (lr := plateau(0.05, errors)) is not None:
     errors.append(float((plain.predict(validation[0]).argmax(1) != validation[1]).mean()))
     rates.append(lr)
 first_drop = next(i for i, rate in enumerate(rates) if rate < 0.05)
-print(f"{len(errors)} epochs; best before the first drop {min(errors[:first_drop]):.1%}, right after it {errors[first_drop]:.1%}, "
-      f"best of all {min(errors):.1%}")
+print(f"{len(errors)} epochs; best before the first drop {min(errors[:first_drop]):.1%}, "
+      f"right after it {errors[first_drop]:.1%}, best of all {min(errors):.1%}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 3), sharey=False)

@@ -32,7 +32,7 @@ from full_runs import predictions, results
 from nn import SGD, load_checkpoint
 from results import load
 
-FAST = True                     # False: the training below takes all images and 30 epochs, as the long run does
+FAST = True                     # False: all images and 30 epochs below, as in the long run
 DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
 rng = np.random.default_rng(12)
 
@@ -47,8 +47,8 @@ rng = np.random.default_rng(12)
 log = results("12_log")
 print(f"{len(log)} epochs, columns {', '.join(log[0])}")
 for row in log[::9]:
-    print(f"epoch {row['epoch']:3.0f}  ε {row['lr']:<7g} training loss {row['train_loss']:.3f}  validation loss {row['val_loss']:.3f}  "
-          f"validation error {row['val_top1']:.1%}")
+    print(f"epoch {row['epoch']:3.0f}  ε {row['lr']:<7g} training loss {row['train_loss']:.3f}  "
+          f"validation loss {row['val_loss']:.3f}  validation error {row['val_top1']:.1%}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.1))
@@ -79,7 +79,7 @@ show(figure, "**Figure 12.1.** A run of the small net: loss and error by epoch, 
 # %%
 pictures = data.load(DATA, 32)
 side, mean = data.view_side(32), data.mean_image(pictures.train.images)
-few = data.central_views(pictures.train.images[:50], side, mean, scale=0.01)            # (50, 28, 28, C)
+few = data.central_views(pictures.train.images[:50], side, mean, scale=0.01)    # (50, 28, 28, C)
 labels = pictures.train.labels[:50]
 net = SmallAlexNet(len(pictures.classes), few.shape[1:], dropout=0)
 sgd, few_losses = SGD(net), []
@@ -88,7 +88,8 @@ for step in range(60):
     sgd.step(gradients, lr=0.005)
     few_losses.append(float(loss))
 few_error = np.mean(net.predict(few).argmax(1) != labels)
-print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]), f"  error afterwards {few_error:.0%}")
+print("losses", " ".join(f"{loss:.2f}" for loss in few_losses[::10]),
+      f"  error afterwards {few_error:.0%}")
 
 # %% [markdown]
 # ## The loop
@@ -113,13 +114,16 @@ show_source(train.learning_rate)
 # %%
 folder = Path(tempfile.mkdtemp())
 count, epochs_now = (2000, 6) if FAST else (len(pictures.train.labels), 30)
-np.savez(folder / "images.npz", x_train=pictures.train.images[:count], y_train=pictures.train.labels[:count],
-         x_test=pictures.test.images[:500], y_test=pictures.test.labels[:500], classes=np.array(pictures.classes))
+np.savez(folder / "images.npz",
+         x_train=pictures.train.images[:count], y_train=pictures.train.labels[:count],
+         x_test=pictures.test.images[:500], y_test=pictures.test.labels[:500],
+         classes=np.array(pictures.classes))
 
 
 def command(*options):
     """Start train.py in `folder`, and return the process; its lines can be read as they come."""
-    return subprocess.Popen([sys.executable, tools.ROOT / "train.py", *map(str, options)], cwd=folder, text=True, encoding="utf-8",
+    return subprocess.Popen([sys.executable, tools.ROOT / "train.py", *map(str, options)],
+                            cwd=folder, text=True, encoding="utf-8",
                             env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
@@ -129,7 +133,8 @@ print("python train.py --out straight", *settings)
 straight_text = command("--out", "straight", *settings).communicate()[0]
 for line in straight_text.splitlines():
     if line.startswith("epoch"):
-        print(" ".join(line.split("   val")[0].split()), "  val" + line.split("   val")[1].split("   ")[0])
+        print(" ".join(line.split("   val")[0].split()),
+              "  val" + line.split("   val")[1].split("   ")[0])
 print(straight_text.splitlines()[-1].split(", with the")[0])
 print(sorted(path.name for path in (folder / "runs" / "straight").iterdir()))
 
@@ -155,15 +160,18 @@ time.sleep(0.7)
 process.kill()
 process.communicate()
 done, _ = load_checkpoint(folder / "runs" / "killed" / "checkpoint.npz")
-print(f"killed; the checkpoint holds {len(done['rows'])} epochs and {done['batch']} batches of the next, {done['step']} steps")
+print(f"killed; the checkpoint holds {len(done['rows'])} epochs and "
+      f"{done['batch']} batches of the next, {done['step']} steps")
 resumed_text = command("--resume", "runs/killed").communicate()[0]
 print("resumed; the last line:", resumed_text.splitlines()[-1].split(", with the")[0])
 
 # %%
-ends = {name: load_checkpoint(folder / "runs" / name / "checkpoint.npz") for name in ("straight", "killed")}
+ends = {name: load_checkpoint(folder / "runs" / name / "checkpoint.npz")
+        for name in ("straight", "killed")}
 same = [np.array_equal(array, ends["killed"][1][group][name])
         for group, arrays in ends["straight"][1].items() for name, array in arrays.items()]
-print(f"{sum(same)} of {len(same)} arrays are equal to the bit; steps {ends['straight'][0]['step']} and {ends['killed'][0]['step']}")
+print(f"{sum(same)} of {len(same)} arrays are equal to the bit; "
+      f"steps {ends['straight'][0]['step']} and {ends['killed'][0]['step']}")
 
 # %% [markdown]
 # The file must survive, too: a half-written checkpoint that has replaced the last good one is worse than none. So it is
@@ -192,7 +200,8 @@ def error(split):
     return np.mean(trained.predict(split.images).argmax(1) != split.labels)
 
 
-fair = {"training, as logged": last["train_top1"], "training, dropout off, central view": error(split.train),
+fair = {"training, as logged": last["train_top1"],
+        "training, dropout off, central view": error(split.train),
         "validation": error(split.validation)}
 for name, value in fair.items():
     print(f"{value:6.1%}  {name}")
@@ -211,9 +220,11 @@ for name, value in fair.items():
 # before had gained in all. (The fall from epoch 13 to 14 is larger still, but it only takes back a jump.)
 
 # %%
-val = {lr: np.array([row["val_loss"] for row in log if row["lr"] == lr]) for lr in (0.02, 0.002, 0.0002)}
-late = val[0.02][-8:]                                                       # of the first part, where it is nearly level
-jumps = {lr: np.abs(np.diff(losses)).mean() for lr, losses in ((0.02, late), (0.002, val[0.002]), (0.0002, val[0.0002]))}
+val = {lr: np.array([row["val_loss"] for row in log if row["lr"] == lr])
+       for lr in (0.02, 0.002, 0.0002)}
+late = val[0.02][-8:]           # of the first part, where it is nearly level
+jumps = {lr: np.abs(np.diff(losses)).mean()
+         for lr, losses in ((0.02, late), (0.002, val[0.002]), (0.0002, val[0.0002]))}
 for lr, jump in jumps.items():
     print(f"ε = {lr:<7g} the validation loss moves by {jump:.4f} from epoch to epoch")
 drop = late[-1] - val[0.002][0]
@@ -236,7 +247,8 @@ print(f"the six epochs before the drop gained {before:.3f}, the one after it {dr
 # %%
 best = min(log, key=lambda row: row["val_top1"])
 standard_error = np.sqrt(best["val_top1"] * (1 - best["val_top1"]) / 1000)
-print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.0f}, ± {standard_error:.1%}")
+print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.0f}, "
+      f"± {standard_error:.1%}")
 
 # %% [markdown]
 # The best of thirty epochs, chosen on the validation images, is partly chosen by chance. So the test images are used only
@@ -249,7 +261,8 @@ print(f"lowest validation error {best['val_top1']:.1%} in epoch {best['epoch']:.
 # most of the errors among the five garments that cover the upper body, and next to none between those and shoes.
 
 # %%
-embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz").test     # the images of the long run
+# The images of the long run:
+embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz").test
 classes = data.load("fashion-mnist").classes
 truth, p = predictions(results("13_predictions"), seed=0, views=10)
 guess = p.argmax(1)
@@ -258,7 +271,8 @@ np.add.at(confusion, (truth, guess), 1)
 upper = [classes.index(name) for name in ("T-shirt/top", "Pullover", "Dress", "Coat", "Shirt")]
 wrong = guess != truth
 inside = np.isin(truth, upper) & np.isin(guess, upper) & wrong
-print(f"error {wrong.mean():.2%}; {inside.sum()} of {wrong.sum()} errors are between {', '.join(classes[i] for i in upper)}")
+print(f"error {wrong.mean():.2%}; {inside.sum()} of {wrong.sum()} errors are between "
+      f"{', '.join(classes[i] for i in upper)}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(5.6, 4.4))
@@ -279,7 +293,8 @@ show(figure, "**Figure 12.2.** What the net takes the 2,000 test images for (200
 # %%
 sure = np.argsort(-np.where(wrong, p.max(1), 0))[:10]
 for i in sure[:3]:
-    print(f"image {i}: called {classes[guess[i]]} with {p[i].max():.1%}, labelled {classes[truth[i]]} ({p[i, truth[i]]:.1%})")
+    print(f"image {i}: called {classes[guess[i]]} with {p[i].max():.1%}, "
+          f"labelled {classes[truth[i]]} ({p[i, truth[i]]:.1%})")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(2, 5, figsize=(7.2, 3.7))
@@ -303,7 +318,8 @@ edges = np.array([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001])
 
 
 def reliability(labels, p):
-    """For each bin: the mean probability of the first guess, the share that is right, the number of images."""
+    ("For each bin: the mean probability of the first guess, the share that is right, "
+     "the number of images.")
     sure, right = p.max(1), p.argmax(1) == labels
     bins = np.digitize(sure, edges) - 1
     number = np.bincount(bins, minlength=len(edges) - 1)

@@ -40,9 +40,10 @@ rng = np.random.default_rng(13)
 
 # %%
 table = [   # what, images, top-1 error %, top-5 error %
-    ("sparse coding", "2010 test", 47.1, 28.2), ("SIFT + Fisher vectors", "2010 test", 45.7, 25.7), ("the net", "2010 test", 37.5, 17.0),
-    ("1 net", "2012 val.", 40.7, 18.2), ("5 nets", "2012 val.", 38.1, 16.4), ("1 net*", "2012 val.", 39.0, 16.6),
-    ("7 nets*", "2012 val.", 36.7, 15.4)]
+    ("sparse coding", "2010 test", 47.1, 28.2), ("SIFT + Fisher vectors", "2010 test", 45.7, 25.7),
+    ("the net", "2010 test", 37.5, 17.0),
+    ("1 net", "2012 val.", 40.7, 18.2), ("5 nets", "2012 val.", 38.1, 16.4),
+    ("1 net*", "2012 val.", 39.0, 16.6), ("7 nets*", "2012 val.", 36.7, 15.4)]
 for what, images, one, five in table:
     print(f"{what:22} {images:10} {one:5.1f} {five:5.1f}")
 print(f"five nets instead of one: {40.7 - 38.1:.1f} and {18.2 - 16.4:.1f} points")
@@ -71,7 +72,8 @@ show(figure, "**Figure 13.1.** Tables 1 and 2 of the paper. The step from hand-m
 
 # %%
 def top_error(p, labels, k):
-    """Share of the images (N,) whose label has k or more others before it, or beside it, in its row of p (N, classes)."""
+    ("Share of the images (N,) whose label has k or more others before it, "
+     "or beside it, in its row of p (N, classes).")
     wrong = 0
     for row, label in zip(p, labels):
         before = 0
@@ -94,9 +96,11 @@ show_source(rates)
 # %%
 p, labels = rng.dirichlet(np.ones(10), 500), rng.integers(0, 10, 500)
 p[::5] = np.round(p[::5], 1)                                                # ties
-agree = [top_error(p, labels, k) == rates(p, labels)[name] for k, name in ((1, "top1"), (5, "top5"))]
+agree = [top_error(p, labels, k) == rates(p, labels)[name]
+         for k, name in ((1, "top1"), (5, "top5"))]
 dead = np.full((500, 10), 0.1)
-print("agree:", agree, f"  dead net: top-1 {rates(dead, labels)['top1']:.0%}, by argmax {np.mean(dead.argmax(1) != labels):.0%}")
+print("agree:", agree, f"  dead net: top-1 {rates(dead, labels)['top1']:.0%}, "
+      f"by argmax {np.mean(dead.argmax(1) != labels):.0%}")
 
 # %% [markdown]
 # ## Three nets
@@ -108,7 +112,8 @@ print("agree:", agree, f"  dead net: top-1 {rates(dead, labels)['top1']:.0%}, by
 # %%
 count, epochs = (3000, 4) if FAST else (10**9, 12)
 pictures = data.load(DATA, 32)
-train, test = (data.Split(split.images[:n], split.labels[:n]) for split, n in ((pictures.train, count), (pictures.test, 1000)))
+train, test = (data.Split(split.images[:n], split.labels[:n])
+               for split, n in ((pictures.train, count), (pictures.test, 1000)))
 mean, side = data.mean_image(train.images), data.view_side(32)
 classes = data.class_names(pictures.classes)
 
@@ -118,9 +123,11 @@ def trained_net(seed):
     sgd, step = SGD(net), 0
     for epoch in range(epochs):
         for images, own in data.batches(train, 64, side, mean, seed, epoch, scale=0.01):
-            sgd.step(net.loss_and_gradients(images, own, step)[1], 0.02 if epoch < 0.75 * epochs else 0.002)
+            sgd.step(net.loss_and_gradients(images, own, step)[1],
+                     0.02 if epoch < 0.75 * epochs else 0.002)
             step += 1
-    return Trained(f"seed {seed}", net, classes, 32, mean, np.float32(0.01), "small", {}, DATA, seed)
+    return Trained(f"seed {seed}", net, classes, 32, mean, np.float32(0.01),
+                   "small", {}, DATA, seed)
 
 
 nets = [trained_net(seed) for seed in range(3)]
@@ -134,9 +141,11 @@ nets = [trained_net(seed) for seed in range(3)]
 # a point say little.
 
 # %%
-live = {views: [net.predict(test.images, views) for net in nets] for views in (1, 10)}          # probabilities (1000, 10) each
+live = {views: [net.predict(test.images, views) for net in nets]
+        for views in (1, 10)}                                       # probabilities (1000, 10) each
 for net, one, ten in zip(nets, live[1], live[10]):
-    print(f"{net.name}: one view {rates(one, test.labels)['top1']:.1%}, ten views {rates(ten, test.labels)['top1']:.1%}")
+    print(f"{net.name}: one view {rates(one, test.labels)['top1']:.1%}, "
+          f"ten views {rates(ten, test.labels)['top1']:.1%}")
 
 # %% [markdown]
 # Better evidence comes from the long runs (`python train.py` with seeds 0, 1, 2: three minutes each). All their
@@ -157,7 +166,9 @@ for seed in (0, 1, 2):
     one, ten = (full[seed, views].argmax(1) == truth for views in (1, 10))
     a, b = np.sum(ten & ~one), np.sum(one & ~ten)
     differences[seed] = (a - b) / np.sqrt(a + b)
-    print(f"seed {seed}: one view {np.mean(~one):.2%}, ten {np.mean(~ten):.2%}; ten alone is right on {a}, one alone on {b}: {differences[seed]:+.1f} standard deviations")
+    print(f"seed {seed}: one view {np.mean(~one):.2%}, ten {np.mean(~ten):.2%}; "
+          f"ten alone is right on {a}, one alone on {b}: "
+          f"{differences[seed]:+.1f} standard deviations")
 
 # %% [markdown]
 # Two nets gain by about two standard deviations, one loses by more than one. Together ten views alone are right on
@@ -181,11 +192,13 @@ for seed in (0, 1, 2):
 # **Expect** the inequality without exception, and a clear gain.
 
 # %%
-own = np.array([full[seed, 10][np.arange(len(truth)), truth] for seed in (0, 1, 2)])            # (3 nets, 2000 images)
-own = np.maximum(own, 0.5 / 10_000)                                         # the CSV is rounded to 1/10,000
-of_mean, mean_of = -np.log(own.mean(0)), -np.log(own).mean(0)               # (2000,) each
+own = np.array([full[seed, 10][np.arange(len(truth)), truth]
+                for seed in (0, 1, 2)])                         # (3 nets, 2000 images)
+own = np.maximum(own, 0.5 / 10_000)                             # the CSV is rounded to 1/10,000
+of_mean, mean_of = -np.log(own.mean(0)), -np.log(own).mean(0)   # (2000,) each
 exceptions = np.sum(of_mean > mean_of + 1e-12)
-print(f"exceptions: {exceptions} of {len(truth)}; loss of the average {of_mean.mean():.4f}, average of the losses {mean_of.mean():.4f}")
+print(f"exceptions: {exceptions} of {len(truth)}; "
+      f"loss of the average {of_mean.mean():.4f}, average of the losses {mean_of.mean():.4f}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3))
@@ -215,7 +228,8 @@ ensemble = rates(together, truth)["top1"]
 print("long runs: ", ", ".join(f"{error:.2%}" for error in single), f"  together {ensemble:.2%}")
 live_single = [rates(p, test.labels)["top1"] for p in live[10]]
 live_ensemble = rates(np.mean(live[10], 0), test.labels)["top1"]
-print("short nets:", ", ".join(f"{error:.2%}" for error in live_single), f"  together {live_ensemble:.2%}")
+print("short nets:", ", ".join(f"{error:.2%}" for error in live_single),
+      f"  together {live_ensemble:.2%}")
 
 # %% [markdown]
 # Why is the gain small? If three nets of 12 % error made their errors independently, a majority vote would be wrong with
@@ -226,7 +240,8 @@ print("short nets:", ", ".join(f"{error:.2%}" for error in live_single), f"  tog
 # %%
 all_wrong = np.mean([full[seed, 10].argmax(1) != truth for seed in (0, 1, 2)], 0) == 1
 e = np.mean(single)
-print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; wrong for all three: {all_wrong.mean():.1%}, if independent {e**3:.2%}")
+print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; "
+      f"wrong for all three: {all_wrong.mean():.1%}, if independent {e**3:.2%}")
 
 # %% [markdown]
 # ## The first layer's kernels
@@ -242,11 +257,12 @@ print(f"majority of independent nets: {3 * e**2 * (1 - e) + e**3:.1%} wrong; wro
 
 # %%
 net = load(tools.ROOT / "notebooks" / "results" / "12_net.npz")
-kernels = net.network.weights()["conv1.W"]                                  # (5, 5, 1, 16): tower 0's 8, then tower 1's
+kernels = net.network.weights()["conv1.W"]          # (5, 5, 1, 16): tower 0's 8, then tower 1's
 initial = SmallAlexNet(seed=0).weights()["conv1.W"]
 moved = np.linalg.norm(kernels - initial) / np.linalg.norm(initial)
 halves = [np.linalg.norm(kernels[..., part]) for part in (slice(0, 8), slice(8, 16))]
-print(f"kernels have moved by {moved:.0%} of their size; size in tower 0 {halves[0]:.2f}, in tower 1 {halves[1]:.2f}")
+print(f"kernels have moved by {moved:.0%} of their size; "
+      f"size in tower 0 {halves[0]:.2f}, in tower 1 {halves[1]:.2f}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(4, 8, figsize=(7.2, 4))
@@ -272,12 +288,14 @@ show(figure, "**Figure 13.3.** The first layer's kernels before and after traini
 # views, chosen by a rule: of each of the first eight classes the image whose first guess has the lowest probability.
 
 # %%
-embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz", 32, seed=net.seed, holdout=net.holdout)     # as in the long run
+embedded = data.load(tools.ROOT / "datasets" / "fashion_mnist_10000_2000.npz", 32,
+                     seed=net.seed, holdout=net.holdout)        # as in the long run
 p = full[0, 10]
 chosen = [int(np.where(truth == label, p.max(1), 1).argmin()) for label in range(8)]
 for i in chosen:
-    print(f"{net.classes[truth[i]]:12}", ", ".join(f"{net.classes[c]} {p[i, c]:.0%}" for c in np.argsort(-p[i])[:3]))
-again = net.predict(embedded.test.images[chosen], 10)                       # the net of the file gives what the CSV says
+    print(f"{net.classes[truth[i]]:12}",
+          ", ".join(f"{net.classes[c]} {p[i, c]:.0%}" for c in np.argsort(-p[i])[:3]))
+again = net.predict(embedded.test.images[chosen], 10)   # the file's net gives what the CSV says
 csv_difference = np.abs(again - p[chosen]).max()
 
 # %% tags=["figure"]
@@ -318,13 +336,17 @@ show_source(nearest)
 
 # %%
 queries = rng.permutation(2000)[:200]
-pool, wanted = embedded.train, truth[queries]                               # 9,000 images to look among
-index, features = ([net.features(images[i:i + 256]) for i in range(0, len(images), 256)] for images in (pool.images, embedded.test.images[queries]))
-index, features = np.concatenate(index), np.concatenate(features)           # (9000, 512), (200, 512)
-near_features = nearest(features, index, 6)[1]                     # (200, 6): numbers of training images
-near_pixels = nearest(embedded.test.images[queries].reshape(200, -1).astype(np.float32), pool.images, 6)[1]
-same = {name: pool.labels[near] == wanted[:, None] for name, near in (("features", near_features), ("pixels", near_pixels))}
-print("of the six nearest, of the same class:", ", ".join(f"{found.mean():.1%} by {name}" for name, found in same.items()))
+pool, wanted = embedded.train, truth[queries]                       # 9,000 images to look among
+index, features = ([net.features(images[i:i + 256]) for i in range(0, len(images), 256)]
+                   for images in (pool.images, embedded.test.images[queries]))
+index, features = np.concatenate(index), np.concatenate(features)   # (9000, 512), (200, 512)
+near_features = nearest(features, index, 6)[1]                      # (200, 6): indices in pool
+near_pixels = nearest(embedded.test.images[queries].reshape(200, -1).astype(np.float32),
+                      pool.images, 6)[1]
+same = {name: pool.labels[near] == wanted[:, None]
+        for name, near in (("features", near_features), ("pixels", near_pixels))}
+print("of the six nearest, of the same class:",
+      ", ".join(f"{found.mean():.1%} by {name}" for name, found in same.items()))
 
 # %% tags=["figure"]
 hard = np.argsort(same["pixels"].sum(1) - same["features"].sum(1), kind="stable")
@@ -352,7 +374,7 @@ show(figure, "**Figure 13.5.** Test images and their six nearest training images
 
 # %%
 shifted = np.roll(embedded.test.images[queries], 3, axis=2)
-shifted[:, :, :3] = 0                                                       # what left on the right must not come back on the left
+shifted[:, :, :3] = 0           # what left on the right must not come back on the left
 after = {"features": nearest(net.features(shifted), index, 6)[1],
          "pixels": nearest(shifted.reshape(200, -1).astype(np.float32), pool.images, 6)[1]}
 same_after = {name: np.mean(pool.labels[near] == wanted[:, None]) for name, near in after.items()}

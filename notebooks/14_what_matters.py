@@ -26,8 +26,9 @@ from full_runs import results
 from nn import SGD
 import ablations
 
-FAST = True                     # False: the last experiment as long as the ablations, on 3,000 images for 12 epochs
-DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*: of the last experiment
+# Both are for the last experiment:
+FAST = True                     # False: as long as the ablations, on 3,000 images for 12 epochs
+DATA = "fashion-mnist"          # or "cifar10", or a folder with train/CLASS/* and val/CLASS/*
 rng = np.random.default_rng(14)
 
 # %% [markdown]
@@ -48,7 +49,8 @@ names = list(ablations.ABLATIONS)[1:]
 
 def errors(rows, name, views="ten_top1"):
     """(seeds,) test errors in percent of an ablation, by seed."""
-    return np.array([100 * row[views] for row in sorted(rows, key=lambda row: row["seed"]) if row["ablation"] == name])
+    return np.array([100 * row[views] for row in sorted(rows, key=lambda row: row["seed"])
+                     if row["ablation"] == name])
 
 
 def change(rows, name):
@@ -58,17 +60,20 @@ def change(rows, name):
 
 
 def mean_and_error(values):
-    """The mean and its standard error: the standard deviation of one value, divided by the root of their number."""
+    ("The mean and its standard error: the standard deviation of one value, "
+     "divided by the root of their number.")
     return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 
 
 print(f"whole: {', '.join(f'{error:.2f}' for error in errors(rows, 'whole'))} %")
 for name in names:
     mean, error = mean_and_error(change(rows, name))
-    print(f"without {name:13} {mean:+5.2f} ± {error:.2f} points   (seeds: {' '.join(f'{value:+5.2f}' for value in change(rows, name))})")
+    print(f"without {name:13} {mean:+5.2f} ± {error:.2f} points   "
+          f"(seeds: {' '.join(f'{value:+5.2f}' for value in change(rows, name))})")
 
 # %%
-paper = {"width": 1.7, "lrn": 1.4, "pooling": 0.4, "conv3": 2.0, "conv4": 2.0}      # points of top-1 error that it says a part saves
+# Points of top-1 error that the paper says a part saves:
+paper = {"width": 1.7, "lrn": 1.4, "pooling": 0.4, "conv3": 2.0, "conv4": 2.0}
 
 # %% tags=["figure"]
 labels = {"relu": "ReLU (tanh instead)", "width": "two towers (one, of half)", "lrn": "normalisation", "pooling": "overlap of pooling",
@@ -126,10 +131,13 @@ for n in (3, 5, 10, 30):
 # that seems to have one in more than half of the experiments.
 
 # %%
-drawn = rng.standard_normal((20_000, 11, 5)) - rng.standard_normal((20_000, 1, 5))      # minus the same whole net, for all eleven
+# Minus the same whole net, for all eleven:
+drawn = rng.standard_normal((20_000, 11, 5)) - rng.standard_normal((20_000, 1, 5))
 false = (np.abs(drawn.mean(2)) > 2 * drawn.std(2, ddof=1) / np.sqrt(5)).sum(1)
-print(f"of eleven parts without effect, {false.mean():.2f} look like one on average; at least one does in {np.mean(false > 0):.0%} of the experiments")
-distance = {name: abs(mean_and_error(change(rows, name))[0]) / mean_and_error(change(rows, name))[1] for name in names}
+print(f"of eleven parts without effect, {false.mean():.2f} look like one on average; "
+      f"at least one does in {np.mean(false > 0):.0%} of the experiments")
+distance = {name: abs(mean_and_error(change(rows, name))[0]) / mean_and_error(change(rows, name))[1]
+            for name in names}
 for name, ratio in sorted(distance.items(), key=lambda pair: -pair[1])[:4]:
     print(f"{name:13} lies {ratio:.1f} standard errors from zero")
 
@@ -143,7 +151,8 @@ for name, ratio in sorted(distance.items(), key=lambda pair: -pair[1])[:4]:
 ratios = np.abs(drawn.mean(2)) / (drawn.std(2, ddof=1) / np.sqrt(5))
 threshold = np.quantile(ratios.max(1), 0.95)
 believed = [name for name, ratio in distance.items() if ratio > threshold]
-print(f"one experiment in twenty has a ratio over {threshold:.1f}; beyond it here: {', '.join(believed)}")
+print(f"one experiment in twenty has a ratio over {threshold:.1f}; "
+      f"beyond it here: {', '.join(believed)}")
 
 # %% [markdown]
 # ## The same experiment again
@@ -159,7 +168,8 @@ same_without_dropout = np.array_equal(errors(before, "dropout"), errors(rows, "d
 print(f"nets without dropout are the same in both: {same_without_dropout}")
 for name in names:
     (a, se_a), (b, se_b) = mean_and_error(change(before, name)), mean_and_error(change(rows, name))
-    print(f"without {name:13} then {a:+5.2f} ± {se_a:.2f}   now {b:+5.2f} ± {se_b:.2f}" + ("   both over 2 SE" if min(abs(a / se_a), abs(b / se_b)) > 2 else ""))
+    print(f"without {name:13} then {a:+5.2f} ± {se_a:.2f}   now {b:+5.2f} ± {se_b:.2f}"
+          + ("   both over 2 SE" if min(abs(a / se_a), abs(b / se_b)) > 2 else ""))
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(5.6, 3.9))
@@ -216,8 +226,10 @@ def change_one_view(name):
 
 
 for name in names:
-    (ten, se_ten), (one, se_one) = mean_and_error(change(rows, name)), mean_and_error(change_one_view(name))
-    print(f"without {name:13} ten views {ten:+5.2f} ± {se_ten:.2f}   one view {one:+5.2f} ± {se_one:.2f}" + ("   ←" if abs(ten - one) > 2 else ""))
+    (ten, se_ten), (one, se_one) = (mean_and_error(change(rows, name)),
+                                    mean_and_error(change_one_view(name)))
+    print(f"without {name:13} ten views {ten:+5.2f} ± {se_ten:.2f}   "
+          f"one view {one:+5.2f} ± {se_one:.2f}" + ("   ←" if abs(ten - one) > 2 else ""))
 
 # %% [markdown]
 # Tested with one view, the nets that never saw a crop are *better*, by 2.6 points. Both numbers are right, and neither is
@@ -233,7 +245,8 @@ for name in names:
 # 0 to 2. **Expect** tanh to lead at all three rates, and both nets to have their lowest error at 0.02.
 
 # %%
-by_rate = {(activation, row["lr"]): [] for row in results("14_rates") for activation in ("relu", "tanh")}
+by_rate = {(activation, row["lr"]): []
+           for row in results("14_rates") for activation in ("relu", "tanh")}
 for row in results("14_rates"):
     by_rate[row["activation"], row["lr"]].append(100 * row["ten_top1"])
 by_rate |= {("relu", 0.02): errors(rows, "whole")[:3], ("tanh", 0.02): errors(rows, "relu")[:3]}
@@ -241,7 +254,8 @@ leads = {}
 for lr in sorted({lr for _, lr in by_rate}):
     relu, tanh_ = (np.array(by_rate[activation, lr]) for activation in ("relu", "tanh"))
     leads[lr] = mean_and_error(tanh_ - relu)
-    print(f"ε = {lr:<5g} ReLU {relu.mean():.2f} %, tanh {tanh_.mean():.2f} %: tanh minus ReLU {leads[lr][0]:+.2f} ± {leads[lr][1]:.2f} points, "
+    print(f"ε = {lr:<5g} ReLU {relu.mean():.2f} %, tanh {tanh_.mean():.2f} %: "
+          f"tanh minus ReLU {leads[lr][0]:+.2f} ± {leads[lr][1]:.2f} points, "
           f"seeds {' '.join(f'{value:+.2f}' for value in tanh_ - relu)}")
 
 # %% [markdown]
@@ -262,10 +276,12 @@ for lr in sorted({lr for _, lr in by_rate}):
 # By its own sizes conv3 holds 1.45 and conv4 1.09 %: chapter [00](00_overview.ipynb).)
 
 # %%
-full = {None: AlexNet(init=None), **{name: AlexNet(without=name, init=None) for name in ("conv2", "conv3", "conv4", "conv5")}}
+full = {None: AlexNet(init=None),
+        **{name: AlexNet(without=name, init=None) for name in ("conv2", "conv3", "conv4", "conv5")}}
 counts = {name: [sum(row[i] for row in summary(net)) for i in (4, 6)] for name, net in full.items()}
 for name, (parameters, work) in list(counts.items())[1:]:
-    print(f"without {name}: parameters {parameters / counts[None][0] - 1:+.2%}, multiply-adds {work / counts[None][1] - 1:+.1%}")
+    print(f"without {name}: parameters {parameters / counts[None][0] - 1:+.2%}, "
+          f"multiply-adds {work / counts[None][1] - 1:+.1%}")
 
 # %% [markdown]
 # A layer that is gone changes the next one, which sees other maps than before: without conv2, conv3 sees 96 maps
@@ -275,10 +291,12 @@ for name, (parameters, work) in list(counts.items())[1:]:
 # start from. **Expect** the same layers, and the two rows of Figure 14.1 to differ all the same.
 
 # %%
-layers = {name: [row.layer for row in summary(full[name]) if "Exchange" not in row.layer] for name in ("conv3", "conv4")}
+layers = {name: [row.layer for row in summary(full[name]) if "Exchange" not in row.layer]
+          for name in ("conv3", "conv4")}
 print("the same layers:", layers["conv3"] == layers["conv4"])
 for name in ("conv3", "conv4"):
-    print(f"without {name} {mean_and_error(change(rows, name))[0]:+.2f} ± {mean_and_error(change(rows, name))[1]:.2f} points, seeds from "
+    print(f"without {name} {mean_and_error(change(rows, name))[0]:+.2f} ± "
+          f"{mean_and_error(change(rows, name))[1]:.2f} points, seeds from "
           f"{change(rows, name).min():+.2f} to {change(rows, name).max():+.2f}")
 
 # %% [markdown]
@@ -296,7 +314,8 @@ for name in ("conv3", "conv4"):
 # %%
 seeds, images, epochs = (range(3), 1500, 4) if FAST else (range(3), 3000, 12)
 pictures = data.load(DATA, 32)
-train, test = (data.Split(split.images[:n], split.labels[:n]) for split, n in ((pictures.train, images), (pictures.test, 1000)))
+train, test = (data.Split(split.images[:n], split.labels[:n])
+               for split, n in ((pictures.train, images), (pictures.test, 1000)))
 mean, side = data.mean_image(train.images), data.view_side(32)
 views = data.central_views(test.images, side, mean, 0.01)
 
@@ -307,7 +326,8 @@ def test_error(seed, **options):
     sgd, step = SGD(net), 0
     for epoch in range(epochs):
         for batch, labels in data.batches(train, 64, side, mean, seed, epoch, scale=0.01):
-            sgd.step(net.loss_and_gradients(batch, labels, step)[1], 0.02 if epoch < 0.75 * epochs else 0.002)
+            sgd.step(net.loss_and_gradients(batch, labels, step)[1],
+                     0.02 if epoch < 0.75 * epochs else 0.002)
             step += 1
     return 100 * np.mean(net.predict(views).argmax(1) != test.labels)
 
@@ -316,7 +336,8 @@ whole = np.array([test_error(seed) for seed in seeds])
 again = np.array([test_error(100 + seed) for seed in seeds])
 tanh = np.array([test_error(seed, activation="tanh") for seed in seeds])
 for name, values in (("other seeds", again - whole), ("tanh", tanh - whole)):
-    print(f"{name:12} {' '.join(f'{value:+5.1f}' for value in values)}   mean {mean_and_error(values)[0]:+.2f} ± {mean_and_error(values)[1]:.2f} points")
+    print(f"{name:12} {' '.join(f'{value:+5.1f}' for value in values)}   "
+          f"mean {mean_and_error(values)[0]:+.2f} ± {mean_and_error(values)[1]:.2f} points")
 
 # %% [markdown]
 # Put another option of `SmallAlexNet` in the place of `activation="tanh"` (`lrn=False`, `pool=2`, `without="conv3"`,

@@ -26,7 +26,8 @@ import data
 from alexnet import AlexNet, summary
 from imaging.pictures import EIGENVALUES
 from interop.published import BVLC, BVLC_ONNX, TORCHVISION
-from nn import SGD, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, SpatialResponseNorm, initialise, steps
+from nn import (SGD, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, SpatialResponseNorm,
+                initialise, steps)
 from training import options as training_options
 
 DATA = "fashion-mnist"                  # or "cifar10", or a folder of images
@@ -91,7 +92,7 @@ options = vars(training_options.make_parser().parse_args([]))               # tr
 # %%
 names = ("astronaut", "chelsea", "coffee", "hubble_deep_field", "rocket")
 photos = np.stack([255 * photo(name, 224)[0] for name in names])
-images = (photos - photos.mean((0, 1, 2))).astype(np.float32)               # (5, 224, 224, 3), less the mean colour
+images = (photos - photos.mean((0, 1, 2))).astype(np.float32)               # (5, 224, 224, 3)
 net = AlexNet(towers=1)
 layers = net.towers[0]
 
@@ -123,7 +124,8 @@ at_end, none, around = (first(p, images) for p in ((0, 3), 0, (2, 2)))
 as_227 = first(0, np.pad(images, ((0, 0), (0, 3), (0, 3), (0, 0))))
 moved = first((0, 3), np.pad(images, ((0, 0), (2, 0), (2, 0), (0, 0)))[:, :224, :224])
 print("positions:", none.shape[1], at_end.shape[1], as_227.shape[1], around.shape[1])
-print(f"227 with zeros: {apart(at_end, as_227):.0e} apart; two pixels on: {apart(around[:, :54, :54], moved[:, :54, :54]):.0e}")
+print(f"227 with zeros: {apart(at_end, as_227):.0e} apart; "
+      f"two pixels on: {apart(around[:, :54, :54], moved[:, :54, :54]):.0e}")
 
 # %% [markdown]
 # The readings differ by a shift and by three rows of zeros. Published weights must be used with the reading that they
@@ -136,7 +138,8 @@ print(f"227 with zeros: {apart(at_end, as_227):.0e} apart; two pixels on: {apart
 # groups, and by chance nearly as many: 61,100,840.
 
 # %%
-nets = {"paper": {}, "2012 code": dict(towers=1), "Caffe": BVLC.options, "its ONNX copy": BVLC_ONNX.options,
+nets = {"paper": {}, "2012 code": dict(towers=1),
+        "Caffe": BVLC.options, "its ONNX copy": BVLC_ONNX.options,
         "torchvision": TORCHVISION.options, "paper, groups=1": dict(towers=1, groups=1)}
 counts, sides = {}, {}
 for name, given in nets.items():
@@ -144,7 +147,8 @@ for name, given in nets.items():
     rows = summary(AlexNet(image=(side, side, 3), init=None, **given))
     counts[name] = [sum(row[i] for row in rows) for i in (4, 6)]
     sides[name] = [row.shape[0] for row in rows if row.name in ("conv1", "pool1", "pool2", "pool5")]
-    print(f"{name:16} {counts[name][0]:,} parameters, {counts[name][1]:13,} multiply-adds, sides {sides[name]}")
+    print(f"{name:16} {counts[name][0]:,} parameters, "
+          f"{counts[name][1]:13,} multiply-adds, sides {sides[name]}")
 
 # %% [markdown]
 # ## The order of the first stage
@@ -171,7 +175,8 @@ def chain(x, *stages):
 order = {"ReLU, pool": apart(chain(c, relu, pool), chain(c, pool, relu)),
          "ReLU, LRN": apart(chain(c, relu, norm), chain(c, norm, relu)),
          "LRN, pool (after ReLU)": apart(chain(c, relu, norm, pool), chain(c, relu, pool, norm)),
-         "the paper's stage and the 2012 code's": apart(chain(c, relu, norm, pool), chain(c, norm, pool, relu))}
+         "the paper's stage and the 2012 code's": apart(chain(c, relu, norm, pool),
+                                                        chain(c, norm, pool, relu))}
 same_signs = np.array_equal(chain(c, norm, relu) > 0, chain(c, relu, norm) > 0)
 for what, difference in order.items():
     print(f"{what:38} exchanged: {difference:.2%} apart")
@@ -190,7 +195,8 @@ divisors = {}
 for who, alpha, k in (("paper", 1e-4, 2.0), ("2012 code", 1e-4 / 5, 2.0), ("Caffe", 1e-4 / 5, 1.0)):
     d = LocalResponseNorm(alpha=alpha, k=k).forward(a1)[1][1] ** 0.75
     divisors[who] = d.mean()
-    print(f"{who:10} α = {alpha:.0e}, k = {k:g}: divided by {d.mean():.3f} in the mean, by {d.max():.2f} at most")
+    print(f"{who:10} α = {alpha:.0e}, k = {k:g}: divided by {d.mean():.3f} in the mean, "
+          f"by {d.max():.2f} at most")
 
 # %% [markdown]
 # A constant factor can be undone by the next layer's weights, but *initial* weights do not know that, nor does the
@@ -214,7 +220,8 @@ print(f"maps {affected}: {edge:.2%} apart")
 
 # %%
 x = f("norm2", f("relu2", f("conv2", f("pool1", f("norm1", a1)))))
-extra = {alpha: apart(x, SpatialResponseNorm(5, alpha).forward(x)[0]) for alpha in (1e-3 / 25, 1e-3)}
+extra = {alpha: apart(x, SpatialResponseNorm(5, alpha).forward(x)[0])
+         for alpha in (1e-3 / 25, 1e-3)}
 for alpha, difference in extra.items():
     print(f"α = {alpha:.0e}: {difference:.2%} from its input")
 
@@ -318,8 +325,10 @@ def pooled(side, ceil):
     return MaxPool2d(3, 2, ceil=ceil).output_shape((side, side, 1))[0]
 
 
-ceil_matters = {side: pooled(side, True) != pooled(side, False) for side in (55, 27, 13, 54, 26, 12)}
-print("ceil makes a difference for", [side for side, differs in ceil_matters.items() if differs], "   ONNX copy:", BVLC_ONNX.options["pool_ceil"])
+ceil_matters = {side: pooled(side, True) != pooled(side, False)
+                for side in (55, 27, 13, 54, 26, 12)}
+print("ceil makes a difference for", [side for side, differs in ceil_matters.items() if differs],
+      "   ONNX copy:", BVLC_ONNX.options["pool_ceil"])
 
 # %% [markdown]
 # With equal maxima in a window, the 2012 code gives the gradient to every one of them
@@ -328,11 +337,13 @@ print("ceil makes a difference for", [side for side, differs in ceil_matters.ite
 
 # %%
 tied = {}
-for what, maps in (("bytes of a photograph", photos[:1].round()), ("norm1 of the net", f("norm1", a1))):
+for what, maps in (("bytes of a photograph", photos[:1].round()),
+                   ("norm1 of the net", f("norm1", a1))):
     places = np.stack(MaxPool2d(3, 2).places(maps))
     ties = (places == places.max(0)).sum(0) > 1
     tied[what] = [float(part.mean()) for part in (ties, ties & (places.max(0) > 0))]
-    print(f"{what:22}: {tied[what][0]:.1%} of the windows tied, {tied[what][1]:.2%} at a positive maximum")
+    print(f"{what:22}: {tied[what][0]:.1%} of the windows tied, "
+          f"{tied[what][1]:.2%} at a positive maximum")
 
 # %% [markdown]
 # ## The mean
@@ -351,8 +362,10 @@ for way in data.MEANS:
     mean = data.mean_image(pictures, way, side)
     mean = mean[:side, :side] if way != "centre" else mean
     left[way] = float(np.sqrt(np.mean((corner - mean).mean(0) ** 2)))
-    print(f"{way:8}: what remains of the crops' mean, root mean square: {left[way]:5.1f} grey levels")
-print(f"torchvision then divides by {1 / TORCHVISION.scale[0]:.0f}, {1 / TORCHVISION.scale[1]:.0f} and {1 / TORCHVISION.scale[2]:.0f} grey levels")
+    print(f"{way:8}: what remains of the crops' mean, root mean square: "
+          f"{left[way]:5.1f} grey levels")
+print(f"torchvision then divides by {1 / TORCHVISION.scale[0]:.0f}, "
+      f"{1 / TORCHVISION.scale[1]:.0f} and {1 / TORCHVISION.scale[2]:.0f} grey levels")
 
 # %% [markdown]
 # The division makes responses smaller by that factor, and a bias of 1 so much larger beside them (Figure 15.1).
@@ -382,9 +395,10 @@ per_32 = rng.integers(0, 32, (4000, 4)).mean(1).var()
 distinct = len(np.unique(data.draws(128, 32, 32, seed=0, epoch=0), axis=0))
 area, wide = rng.uniform(0.08, 1, 4000), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), 4000))
 fits = (area * wide <= 1) & (area / wide <= 1)                              # others are drawn again
-print(f"variance of a batch's mean offset: {per_32:.1f} against {per_image:.2f}, {per_32 / per_image:.0f} times; "
-      f"here {distinct} different draws in 128")
-print(f"area: the paper's {(224 / 256)**2:.1%} always; RandomResizedCrop's median {np.median(area[fits]):.0%}, "
+print(f"variance of a batch's mean offset: {per_32:.1f} against {per_image:.2f}, "
+      f"{per_32 / per_image:.0f} times; here {distinct} different draws in 128")
+print(f"area: the paper's {(224 / 256)**2:.1%} always; "
+      f"RandomResizedCrop's median {np.median(area[fits]):.0%}, "
       f"a tenth of its crops below {np.quantile(area[fits], 0.1):.0%}")
 
 # %% [markdown]
@@ -402,10 +416,13 @@ print(f"area: the paper's {(224 / 256)**2:.1%} always; RandomResizedCrop's media
 # %%
 epochs = np.arange(0, 91, 0.25)
 images_2012 = 1_281_167
-drops = {"2012 code": [25, 51, 79], "Caffe": [n * 100_000 * 256 / images_2012 for n in (1, 2, 3, 4)], "torchvision": [30, 60]}
+drops = {"2012 code": [25, 51, 79],
+         "Caffe": [n * 100_000 * 256 / images_2012 for n in (1, 2, 3, 4)],
+         "torchvision": [30, 60]}
 ends = {"2012 code": 91, "Caffe": 450_000 * 256 / images_2012, "torchvision": 90}
 curves = {who: np.array([steps(1.0, epoch, at) for epoch in epochs]) for who, at in drops.items()}
-print("Caffe's drops at epochs", " ".join(f"{epoch:.1f}" for epoch in drops["Caffe"]), f"end at {ends['Caffe']:.1f}")
+print("Caffe's drops at epochs", " ".join(f"{epoch:.1f}" for epoch in drops["Caffe"]),
+      f"end at {ends['Caffe']:.1f}")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3.2))
@@ -431,7 +448,8 @@ show(figure, "**Figure 15.2.** Learning rates by epoch, in parts of the first. (
 
 # %%
 gain = 39.0 - 37.5, 18.3 - 17.0
-central = {"2012 code": (59.3 - gain[0], 81.8 - gain[1]), "Caffe": (57.1, 80.2), "torchvision": (56.5, 79.1)}
+central = {"2012 code": (59.3 - gain[0], 81.8 - gain[1]),
+           "Caffe": (57.1, 80.2), "torchvision": (56.5, 79.1)}
 for who, (top1, top5) in central.items():
     print(f"{who:12} about {top1:.1f} / {top5:.1f} % with the central view")
 

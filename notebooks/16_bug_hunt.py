@@ -127,8 +127,10 @@ class J(Dropout):
 
 # %%
 x, g = rng.uniform(0.5, 1.5, (1, 1, 12, 16)), rng.standard_normal((1, 1, 12, 16))
-right, wrong = (layer.backward(g, layer.forward(x)[1])[0][0, 0] for layer in (LocalResponseNorm(), A()))
-print(f"gradients up to {np.abs(right).max():.2f}, differences up to {np.abs(right - wrong).max():.5f}")
+right, wrong = (layer.backward(g, layer.forward(x)[1])[0][0, 0]
+                for layer in (LocalResponseNorm(), A()))
+print(f"gradients up to {np.abs(right).max():.2f}, "
+      f"differences up to {np.abs(right - wrong).max():.5f}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 3, figsize=(7.2, 2.4), sharey=True)
@@ -198,7 +200,8 @@ print(said)
 
 # %%
 alphas = 10.0 ** np.arange(-6, 1)
-errors = {kind.__name__: [check_layer(kind(5, alpha=alpha), x, ones, tolerance=np.inf) for alpha in alphas]
+errors = {kind.__name__: [check_layer(kind(5, alpha=alpha), x, ones, tolerance=np.inf)
+                          for alpha in alphas]
           for kind in (LocalResponseNorm, A)}
 print("A:", "  ".join(f"{error:.0e}" for error in errors["A"]))
 
@@ -225,9 +228,11 @@ show(figure, "**Figure 16.2.** The largest relative error of the gradient agains
 honest, suspect = LocalResponseNorm(5, alpha=1.0), A(5, alpha=1.0)
 g = rng.standard_normal(x.shape)
 first_term = g / honest.forward(x)[1][1] ** 0.75
-second, second_of_A = (layer.backward(g, layer.forward(x)[1])[0] - first_term for layer in (honest, suspect))
+second, second_of_A = (layer.backward(g, layer.forward(x)[1])[0] - first_term
+                       for layer in (honest, suspect))
 ratio = second_of_A / second
-print(f"A's second term is {ratio.min():.6f} to {ratio.max():.6f} times the right one: the 2 of (x²)' = 2x is missing")
+print(f"A's second term is {ratio.min():.6f} to {ratio.max():.6f} times the right one: "
+      "the 2 of (x²)' = 2x is missing")
 
 # %% [markdown]
 # ## Nine more
@@ -236,9 +241,9 @@ print(f"A's second term is {ratio.min():.6f} to {ratio.max():.6f} times the righ
 # numbers for pooling (no ties). **Expect** all ten to pass.
 
 # %%
-whole = rng.permutation(1 * 4 * 6 * 2).reshape(1, 4, 6, 2) - 20.0           # distinct whole numbers
+whole = rng.permutation(1 * 4 * 6 * 2).reshape(1, 4, 6, 2) - 20.0       # distinct whole numbers
 maps = rng.standard_normal((1, 5, 5, 4))
-signs = rng.uniform(0.1, 1, (2, 6)) * rng.choice([-1, 1], (2, 6))           # nothing near ReLU's kink
+signs = rng.uniform(0.1, 1, (2, 6)) * rng.choice([-1, 1], (2, 6))       # nothing near ReLU's kink
 
 
 class AsLayer(Layer):
@@ -259,7 +264,8 @@ class AsLayer(Layer):
 def relu_is_the_formula(R):
     wanted = np.maximum(0, signs)
     y, cache = R().forward(signs.copy())
-    assert np.array_equal(y, wanted) and np.array_equal(R().backward(np.ones_like(y), cache)[0], wanted > 0)
+    assert (np.array_equal(y, wanted)
+            and np.array_equal(R().backward(np.ones_like(y), cache)[0], wanted > 0))
 
 
 comfortable = {
@@ -274,7 +280,8 @@ comfortable = {
     I: lambda Norm: check_layer(Norm(), x),
     J: lambda Drop: check_layer(Drop(0.5), rng.standard_normal((2, 9)), key=(1,)),
 }
-acquitted = {kind.__name__: sentence(lambda: trial(kind)) is None for kind, trial in comfortable.items()}
+acquitted = {kind.__name__: sentence(lambda: trial(kind)) is None
+             for kind, trial in comfortable.items()}
 print("acquitted:", *(name for name, passes in acquitted.items() if passes))
 
 
@@ -295,23 +302,28 @@ print("acquitted:", *(name for name, passes in acquitted.items() if passes))
 
 # %%
 def court(trial, honest, suspect, forbidden=lambda layer: False):
-    """[does the project's layer pass?, does the suspect?] as 1 and 0. forbidden: what the trial may not compare with."""
+    ("[does the project's layer pass?, does the suspect?] as 1 and 0. "
+     "forbidden: what the trial may not compare with.")
     class Guarded(honest):
         def __init__(self, *arguments, **named):
             super().__init__(*arguments, **named)
             if forbidden(self):
-                raise tools.NotYet("compare with the formula, not with the project's own layer of this kind")
+                raise tools.NotYet("compare with the formula, "
+                                   "not with the project's own layer of this kind")
 
     own, trial.__globals__[honest.__name__] = trial.__globals__[honest.__name__], Guarded
     try:
-        return [int(sentence(lambda: trial(type("Layer", (kind,), {}))) is None) for kind in (honest, suspect)]
+        return [int(sentence(lambda: trial(type("Layer", (kind,), {}))) is None)
+                for kind in (honest, suspect)]
     finally:
         trial.__globals__[honest.__name__] = own
 
 
 VERDICTS = [([1, 1], "the suspect is acquitted: your trial does not see its bug"),
-            ([0, 0], "the project's layer is convicted as well: your trial asks for something that is not so"),
-            ([0, 1], "the project's layer is convicted and the suspect is not: is the comparison the wrong way round?")]
+            ([0, 0], "the project's layer is convicted as well: "
+                     "your trial asks for something that is not so"),
+            ([0, 1], "the project's layer is convicted and the suspect is not: "
+                     "is the comparison the wrong way round?")]
 
 # %% [markdown]
 # **1.** B is a pooling and C a convolution. Both passed `check_layer`; both fail it with other *arguments*. Which? (For

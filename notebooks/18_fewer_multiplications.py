@@ -57,7 +57,8 @@ show(figure, "**Figure 18.1.** The share of the multiplications that is left, by
 # %%
 u, g = rng.standard_normal(2), rng.standard_normal(3)
 points = np.array([0.0, 1.0, -1.0, 2.0])
-values = np.polynomial.polynomial.polyval(points, u) * np.polynomial.polynomial.polyval(points, g)       # four products
+values = (np.polynomial.polynomial.polyval(points, u)
+          * np.polynomial.polynomial.polyval(points, g))        # four products
 coefficients = np.linalg.solve(np.vander(points, increasing=True), values)
 polynomial_difference = np.abs(coefficients - np.convolve(u, g)).max()
 print("by points  ", coefficients)
@@ -165,7 +166,8 @@ for r, largest in ((3, 6), (5, 4)):
         x, W = rng.standard_normal((m + r - 1, m + r - 1)), rng.standard_normal((r, r))
         plain = Conv2d(1, 1, r)
         plain.params = {"W": W[:, :, None, None], "b": np.zeros(1)}
-        tile_differences[m, r] = np.abs(tile(x, W, m) - plain.forward(x[None, :, :, None])[0][0, :, :, 0]).max()
+        tile_differences[m, r] = np.abs(
+            tile(x, W, m) - plain.forward(x[None, :, :, None])[0][0, :, :, 0]).max()
 print(" ".join(f"F({m},{r}) {difference:.0e}" for (m, r), difference in tile_differences.items()))
 
 # %% [markdown]
@@ -188,11 +190,14 @@ show_source(WinogradConv2d.forward)
 # %%
 layer_differences = {}
 for size in (3, 5):
-    plain, fast = (kind(6, 4, size, padding=size // 2, groups=2) for kind in (Conv2d, WinogradConv2d))
-    plain.params = fast.params = {"W": rng.standard_normal(plain.params["W"].shape), "b": rng.standard_normal(4)}
+    plain, fast = (kind(6, 4, size, padding=size // 2, groups=2)
+                   for kind in (Conv2d, WinogradConv2d))
+    plain.params = fast.params = {"W": rng.standard_normal(plain.params["W"].shape),
+                                  "b": rng.standard_normal(4)}
     x = rng.standard_normal((2, 11, 14, 6))
     layer_differences[size] = np.abs(plain.forward(x)[0] - fast.forward(x)[0]).max()
-    print(f"{size}×{size}, tiles of {TILES[size]}: largest difference {layer_differences[size]:.0e}")
+    print(f"{size}×{size}, tiles of {TILES[size]}: "
+          f"largest difference {layer_differences[size]:.0e}")
 
 # %% [markdown]
 # ## Backward is the adjoint
@@ -218,7 +223,8 @@ x = rng.standard_normal((2, 23, 19, 2))
 y, cache = layer.forward(x)
 v = rng.standard_normal(y.shape)
 sides = np.vdot(y, v), np.vdot(x, layer.backward(v, cache)[0])
-print("relative errors against finite differences:", " ".join(f"{size}×{size} {error:.0e}" for size, error in gradient_errors.items()))
+print("relative errors against finite differences:",
+      " ".join(f"{size}×{size} {error:.0e}" for size, error in gradient_errors.items()))
 print(f"two sides {sides[0]:.10f} {sides[1]:.10f}")
 
 # %% [markdown]
@@ -235,17 +241,20 @@ rounding, direct_rounding = {}, {}
 for m in range(1, 7):
     n = m + 2
     x = rng.standard_normal((count, n, n, channels))
-    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))                  # (tiles, m, m, C, 3, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        x, (3, 3), axis=(1, 2))                                             # (tiles, m, m, C, 3, 3)
     exact = np.einsum("tijcrs,rsck->tijk", windows, W, optimize=True)
-    single = np.einsum("tijcrs,rsck->tijk", windows.astype(np.float32), W.astype(np.float32), optimize=True)
+    single = np.einsum("tijcrs,rsck->tijk", windows.astype(np.float32), W.astype(np.float32),
+                       optimize=True)
     A, B, G = transforms(m, 3, np.float32)
     U = (np.kron(G, G) @ W.astype(np.float32).reshape(9, -1)).reshape(n * n, channels, kernels)
-    V = np.kron(B, B) @ x.astype(np.float32).reshape(count, n * n, channels)                    # (tiles, n², C)
-    M = (V.transpose(1, 0, 2) @ U).transpose(1, 0, 2)                                           # (tiles, n², K)
+    V = np.kron(B, B) @ x.astype(np.float32).reshape(count, n * n, channels)    # (tiles, n², C)
+    M = (V.transpose(1, 0, 2) @ U).transpose(1, 0, 2)                           # (tiles, n², K)
     y = (np.kron(A, A).T @ M).reshape(count, m, m, kernels)
     rounding[m] = np.abs(y - exact).max() / np.abs(exact).max()
     direct_rounding[m] = np.abs(single - exact).max() / np.abs(exact).max()
-    print(f"tiles of {m}×{m}: {(n / (3 * m))**2:.2f} of the products, largest error {rounding[m]:.1e} (direct {direct_rounding[m]:.1e})")
+    print(f"tiles of {m}×{m}: {(n / (3 * m))**2:.2f} of the products, "
+          f"largest error {rounding[m]:.1e} (direct {direct_rounding[m]:.1e})")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(6, 3))
@@ -268,8 +277,10 @@ show(figure, "**Figure 18.2.** Rounding errors in float32 against float64, by ti
 # are thrown away. conv1 stands there with its stride folded (next section). **Expect** conv2 to gain most, and all five to need less than half.
 
 # %%
-layers = {"conv1": (3, 48, 11, 4, (0, 3), 224), "conv2": (48, 128, 5, 1, 2, 27), "conv3": (256, 192, 3, 1, 1, 13),
-          "conv4": (192, 192, 3, 1, 1, 13), "conv5": (192, 128, 3, 1, 1, 13)}        # of one tower: maps, kernels, size, stride, padding, side
+# Of one tower: maps, kernels, size, stride, padding, side.
+layers = {"conv1": (3, 48, 11, 4, (0, 3), 224), "conv2": (48, 128, 5, 1, 2, 27),
+          "conv3": (256, 192, 3, 1, 1, 13), "conv4": (192, 192, 3, 1, 1, 13),
+          "conv5": (192, 128, 3, 1, 1, 13)}
 gain = {}
 for name, (C, K, size, stride, padding, side) in layers.items():
     P = Conv2d(C, K, size, stride, padding).output_shape((side, side, C))[0]
@@ -277,7 +288,8 @@ for name, (C, K, size, stride, padding, side) in layers.items():
     m = TILES[r]
     direct, products = P**2 * size**2 * C * K, (-(-P // m) * (m + r - 1)) ** 2 * stride**2 * C * K
     gain[name] = products / direct
-    print(f"{name}: {direct:11,} → {products:11,} multiplications in the products: {gain[name]:.2f}")
+    print(f"{name}: {direct:11,} → {products:11,} multiplications in the products: "
+          f"{gain[name]:.2f}")
 
 # %% [markdown]
 # The transforms come on top. They take a few sums for each number of the maps, however many kernels there are: so they weigh little where there are many kernels and
@@ -290,11 +302,13 @@ times = {}
 for name in ("conv2", "conv3"):
     C, K, size, stride, padding, side = layers[name]
     direct, fast = (kind(C, K, size, stride, padding) for kind in (RowwiseConv2d, WinogradConv2d))
-    direct.params = fast.params = {"W": rng.standard_normal((size, size, C, K), np.float32), "b": np.zeros(K, np.float32)}
+    direct.params = fast.params = {"W": rng.standard_normal((size, size, C, K), np.float32),
+                                   "b": np.zeros(K, np.float32)}
     x, U = rng.standard_normal((8, side, side, C), np.float32), fast.kernel_points()
-    with threadpool_limits(1):                                  # one thread: the products alone are compared
+    with threadpool_limits(1):      # one thread: the products alone are compared
         times[name] = timed(lambda: direct.forward(x), lambda: fast.forward(x, U=U), rounds=9)
-    print(f"{name}, 8 images forward: direct {1e3 * times[name][0]:.1f} ms, Winograd {1e3 * times[name][1]:.1f} ms: {times[name][1] / times[name][0]:.2f}")
+    print(f"{name}, 8 images forward: direct {1e3 * times[name][0]:.1f} ms, "
+          f"Winograd {1e3 * times[name][1]:.1f} ms: {times[name][1] / times[name][0]:.2f}")
 
 # %% [markdown]
 # ## Why conv1 must be folded
@@ -320,7 +334,8 @@ direct = Conv2d(3, 48, 11, stride=4, padding=(0, 3))
 direct.params = first.params
 x = rng.standard_normal((1, 64, 64, 3))
 first_difference = np.abs(first.forward(x)[0] - direct.forward(x)[0]).max()
-print(f"kernels {first.params['W'].shape} → {folded.shape}; largest difference from the plain layer {first_difference:.0e}")
+print(f"kernels {first.params['W'].shape} → {folded.shape}; "
+      f"largest difference from the plain layer {first_difference:.0e}")
 print(f"zeros added: {folded.size / first.params['W'].size:.2f} times as many weights")
 
 # %% [markdown]
