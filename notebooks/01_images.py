@@ -110,7 +110,8 @@ show(figure, "**Figure 1.2.** Left pair: the cut keeps the cup's shape and loses
 
 # %%
 def scale_then_cut(image, size):
-    "(size, size, 3) int, and the box it came from, in the file's pixels: left, top, right, bottom."
+    """(size, size, 3) int, and the box it came from, in the file's pixels: left, top, right,
+    bottom."""
     short = min(image.size)
     width, height = (round(side * size / short) for side in image.size)     # whole pixels
     scaled = image.resize((width, height), Image.Resampling.BILINEAR)

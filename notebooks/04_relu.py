@@ -145,8 +145,8 @@ mean, side = data.mean_image(split.images), split.images.shape[1]
 
 
 def inside(setting, activation, count=100):
-    ("{layer: (what goes into its nonlinearity, what comes out)} of a new net, "
-     "and its first gradient.")
+    """{layer: (what goes into its nonlinearity, what comes out)} of a new net, and its first
+    gradient."""
     scale, init, _ = figure1.SETTINGS[setting]
     net = Figure1Net(len(pictures.classes), split.images.shape[1:],
                      activation=activation, init=init)

@@ -379,8 +379,8 @@ print(f"peak {peak / 1e9:.0f} billion multiply-adds a second, "
 
 # %%
 def intensity(name, count):
-    ("Multiply-adds of a forward pass per byte that has to be moved at least, "
-     "for `count` images at a time.")
+    """Multiply-adds of a forward pass per byte that has to be moved at least, for `count` images
+    at a time."""
     row = next(row for row in rows if row.name == name)
     before = list(out)[list(out).index(name) - 1] if name != "conv1" else None
     incoming = out[before] if before else image.size

@@ -232,8 +232,8 @@ def two_layers(x):
 
 
 def means(net, x):
-    ("The geometric (normalised) and arithmetic mean over all masks, "
-     "and the net with halved features.")
+    """The geometric (normalised) and arithmetic mean over all masks, and the net with halved
+    features."""
     p = net(all_masks * x)                                          # (1024, 3)
     geometric = np.exp(np.log(p).mean(0))
     return geometric / geometric.sum(), p.mean(0), net(0.5 * x[None])[0]
@@ -438,8 +438,8 @@ print(f"outputs apart: {outputs_apart:.0e};  factors:",
 
 # %%
 def in_state(networks, x, train=False, inverted=False, rate=0.5):
-    ("Probabilities of each net with its dropout layers set so; "
-     "masks that were not seen in training.")
+    """Probabilities of each net with its dropout layers set so; masks that were not seen in
+    training."""
     predictions = []
     for network in networks:
         for name in ("drop6", "drop7"):

@@ -41,9 +41,8 @@ rng = np.random.default_rng(11)
 
 # %%
 def descend(w, slope, lr, count, momentum=0.9, weight_decay=0.0):
-    ("From w (n,), `count` steps down a loss with the gradient slope(w): "
-     "all points, (count + 1, n).\n"
-     "    lr: a number, or a function of the step.")
+    """`count` steps from w (n,) down a loss with the gradient slope(w): all points (count + 1, n).
+    lr: a number, or a function of the step."""
     layer = Linear(1, len(w))
     layer.params = {"W": np.array(w, float)[None], "b": np.zeros(len(w))}
     network = Network([{"fc1": layer}], (1,))
@@ -317,8 +316,8 @@ layers = {name: layer for name, layer in full.towers[0].items()
 
 
 def measure():
-    ("{layer: [standard deviation, between images, share positive, share silent, "
-     "gradient over weight]}.")
+    """{layer: [standard deviation, between images, share positive, share silent, gradient over
+    weight]}."""
     y, caches, found, loss = crops, {}, {}, SoftmaxCrossEntropy()
     for name, layer in layers.items():
         y, caches[name] = layer.forward(y)

@@ -318,8 +318,8 @@ edges = np.array([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001])
 
 
 def reliability(labels, p):
-    ("For each bin: the mean probability of the first guess, the share that is right, "
-     "the number of images.")
+    """For each bin: the mean probability of the first guess, the share that is right, the number
+    of images."""
     sure, right = p.max(1), p.argmax(1) == labels
     bins = np.digitize(sure, edges) - 1
     number = np.bincount(bins, minlength=len(edges) - 1)

@@ -72,8 +72,8 @@ show(figure, "**Figure 13.1.** Tables 1 and 2 of the paper. The step from hand-m
 
 # %%
 def top_error(p, labels, k):
-    ("Share of the images (N,) whose label has k or more others before it, "
-     "or beside it, in its row of p (N, classes).")
+    """Share of the images (N,) whose label has k or more others before it, or beside it, in its
+    row of p (N, classes)."""
     wrong = 0
     for row, label in zip(p, labels):
         before = 0

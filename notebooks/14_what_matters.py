@@ -60,8 +60,8 @@ def change(rows, name):
 
 
 def mean_and_error(values):
-    ("The mean and its standard error: the standard deviation of one value, "
-     "divided by the root of their number.")
+    """The mean and its standard error: the standard deviation of one value, divided by the root
+    of their number."""
     return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 
 

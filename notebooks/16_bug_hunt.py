@@ -302,8 +302,8 @@ print("acquitted:", *(name for name, passes in acquitted.items() if passes))
 
 # %%
 def court(trial, honest, suspect, forbidden=lambda layer: False):
-    ("[does the project's layer pass?, does the suspect?] as 1 and 0. "
-     "forbidden: what the trial may not compare with.")
+    """[does the project's layer pass?, does the suspect?] as 1 and 0. forbidden: what the trial
+    may not compare with."""
     class Guarded(honest):
         def __init__(self, *arguments, **named):
             super().__init__(*arguments, **named)

@@ -33,7 +33,6 @@ PLACE = re.compile(r"^(\w[\w, ]* = .*\.\.\..*)$", re.MULTILINE)             # a 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SHOWN = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*)\n```", re.DOTALL)                 # what tools.show_source puts out
 COLUMNS = 100                                                           # of code in open cells
-WIDER = {f"{number:02}" for number in (*range(17), 18)}                 # chapters with longer lines
 TRACES = re.compile(r"/(?:home|root|Users|tmp|work|mnt|opt|srv|builds?)/\S|[A-Z]:\\\\|\d\d:\d\d:\d\d")   # paths, clocks
 
 
@@ -94,8 +93,7 @@ def faults(path):
     if not pair.exists():
         return [f"{pair.name} is missing: run `python notebooks/build.py make {path.name[:2]}`"]
     source, notebook, found = read_source(path), nbformat.read(pair, as_version=4), untagged(path)
-    found += unformed(path)
-    found += [] if path.name[:2] in WIDER else wide(path)
+    found += unformed(path) + wide(path)
 
     def says(cells):
         return [(cell.cell_type, cell.source, cell.id, dict(cell.metadata)) for cell in cells]
