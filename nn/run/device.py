@@ -210,10 +210,10 @@ def use_tf32(on, names):
     rounding. Off: float32 as on the paper's cards, also where CUPY_TF32=1 is set. For the whole process.
 
     names: of devices, as in `devices`. Raises DeviceError for the CPU, which has none."""
-    if names == "cpu":
-        if on:
-            raise DeviceError("found --tf32 on the CPU, expected a GPU, whose tensor cores have this format: use "
-                              "--device cuda, or --no-tf32")
+    if on and names == "cpu":
+        raise DeviceError("found --tf32 on the CPU, expected a GPU, whose tensor cores have this format: use "
+                          "--device cuda, or --no-tf32")
+    if not names.startswith("cuda"):                            # what is no device at all, `devices` says
         return
     cuda_devices()
     from cupy import _core  # of CuPy's own switches, only an environment variable is documented
