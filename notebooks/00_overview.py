@@ -279,9 +279,9 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed),
       f"   both: {sum(needed) / 2**30:.2f} GiB of 3")
 
 # %% [markdown]
-# This is calculated for a GPU, not measured on one. By it, both towers of *this* program would fit onto one
-# such card. The paper says that a net like its own is too large for one (§ 3.2); how much its program kept, it does
-# not say.
+# This is calculated for a GPU, not measured on one. By it, both towers of *this* program are just too large for one such
+# card. The paper says the same of its own net (§ 3.2), though how much its program kept it does not say: nearly half of
+# what is counted here is room for a convolution at work, which a program can choose.
 #
 # ## A map of the code
 #
@@ -456,6 +456,7 @@ assert over == {"conv3": 1.45, "conv4": 1.09}
 assert 2.3e17 < work < 2.4e17 and all(0.25 < work / (d * day) / (2 * peak) < 0.35 for d in (5, 6))
 assert 1.5 < work / (2 * peak) / day < 2 and 200 < 1.2e6 * 90 / (6 * day) < 1.2e6 * 90 / (5 * day) < 260
 assert 0.04 < rows[0].multiply_adds / (3 * multiply_adds) < 0.06
-assert max(needed) < 0.5 * 3 * 2**30 and sum(needed) < 3 * 2**30
+assert max(needed) < 0.55 * 3 * 2**30 and sum(needed) > 3 * 2**30
+assert all(0.45 < tower["at work"] / n < 0.5 for tower, n in zip(ledger, needed))
 assert step_rate < 3 * product_rate
 print("All of it holds.")
