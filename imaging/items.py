@@ -42,8 +42,6 @@ def read(item):
         return raw
 
 
-
-
 def is_image(name, endings=ENDINGS):
     base = os.path.basename(name)
     return not base.startswith(".") and os.path.splitext(base)[1].lower() in endings

@@ -24,6 +24,7 @@ ImageFolder does.
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,9 +71,7 @@ def find(root, labels=None, seed=0):
         known = imagenet_classes()                          # a flat val alone
     require(known, f"{root}: found {listing(places.get('train', root))} in {places.get('train', root).name}, and no class; "
                    f"{EXPECTED}")
-    def beside(passed):
-        beside_splits(places.values(), passed)
-
+    beside = partial(beside_splits, list(places.values()))
     if list(places) == ["train"]:
         require(not labels, f"{root}: found no val for the labels of {labels}; leave --labels out, or add val/")
         return unsplit(root, parts["train"], places["train"], seed)._replace(beside=beside)
@@ -220,12 +219,15 @@ def beside(path, parts, passed):
 
 def beside_splits(splits, passed):
     """Count what lies in the folder of the splits, and is none of them. Files with a usual name for labels are not counted."""
-    splits = list(splits)
-    for entry in sorted(entries(splits[0].parent), key=lambda entry: entry.name):
-        if entry.is_dir() and Path(entry.path) not in splits:
+    with os.scandir(splits[0].parent) as found:
+        others = [entry for entry in found if Path(entry.path) not in splits and entry.name not in LABEL_FILES]
+    for entry in sorted(others, key=lambda entry: entry.name):
+        if entry.name.startswith("."):
+            passed.add(entry.name, "hidden files or folders")
+        elif entry.is_dir():
             for item in files(entry.path, entry.name, passed):
                 passed.add(item.name, "images in a folder beside " + " and ".join(path.name for path in splits))
-        elif not entry.is_dir() and Path(entry.path) not in splits and entry.name not in LABEL_FILES:
+        else:
             passed.add(entry.name, "images beside the folders" if is_image(entry.name) else None)
 
 

@@ -251,12 +251,11 @@ def test_files_found_are_used_bad_or_passed_over(tmp_path):
     photo(source / "extra" / "cat" / "one.png", "cat")              # beside the splits
     photo(source / "extra" / "two.png", "cat")
     photo(source / "sample.png", "cat")
-    for name in ("extra/cat/c.heic", "ILSVRC2012_img_train.tar", "val.txt"):    # (an archive that was unpacked; labels)
+    for name in ("extra/cat/c.heic", "ILSVRC2012_img_train.tar", "val.txt", ".beside"):    # (an archive that was unpacked; labels)
         (source / name).write_bytes(b"?")
-    expected = ["3 .heic, the first extra/cat/c.heic", "2 images in a folder beside train and val, the first extra/two.png",
+    expected = ["3 .heic, the first extra/cat/c.heic", "2 hidden files or folders, the first .beside", "2 images in a folder beside train and val, the first extra/two.png",
                 "1 .json, val/cat/x.json", "1 .tar, ILSVRC2012_img_train.tar", "1 .txt, train/readme.txt",
-                "1 folders without images, train/empty", "1 hidden files or folders, train/cat/.hidden",
-                "1 images beside the folders, sample.png",
+                "1 folders without images, train/empty", "1 images beside the folders, sample.png",
                 "1 images beside the folders of classes, val/flat.png", "1 without an ending, train/cat/notes"]
     found = data.load(source, 8)
     assert found.passed == expected and len(found.bad) == 1
