@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -152,6 +153,27 @@ def test_preparing_gives_the_same_bytes(folder):
 
 
 # Ends -----------------------------------------------------------------------------------------------------------------
+
+def test_a_rank_waits_until_its_last_sentence_has_been_read():
+    """The launcher stops when a rank does, and what it has not read by then is lost. A second rank keeps silent."""
+    def watcher():
+        started = subprocess.Popen([sys.executable, "-S", ROOT / "nn/run/watch.py", f"test {os.getpid()}", "killed"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.stdin.write("no such folder (rank 0)")
+        started.stdin.close()
+        return started
+
+    def ready(pipe, seconds):
+        return bool(select.select([pipe], [], [], seconds)[0])
+
+    with watcher() as first:
+        assert ready(first.stderr, 20) and not ready(first.stdout, 0.3)
+        assert first.stderr.read() == "no such folder (rank 0)\n" and first.stdout.read() == ""
+        with watcher() as second:
+            assert ready(second.stderr, 20) and second.stderr.read() == "" and not ready(second.stdout, 0.3)
+            second.kill()
+        first.kill()
+
 
 def children(pid):
     """The process numbers of the ranks: train.py's among the descendants of mpiexec."""
