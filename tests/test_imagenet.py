@@ -19,7 +19,7 @@ from PIL import Image
 import data
 from data import DataError
 from imaging import decode as decoding
-from imaging import items, labels, prepare, shards, sources
+from imaging import items, labels, make_shard, prepare, shards, sources
 from imaging.decode import decode
 from imaging.views import colour_axes
 
@@ -658,8 +658,8 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
         put(folder / "train.list", b"".join(shards.line([f"{i}.JPEG", 0, "a.tar", 0, 1, ""]) for i in range(count)))
         tracemalloc.start()
         assert sum(1 for _ in sources.class_parts(folder / "ILSVRC2012_img_train.tar")["a"]()) == count
-        job = prepare.Job(str(folder), "train", 0, 8, 0, ["a"], 0, count)
-        assert sum(1 for _ in prepare.read_list(job)) == count
+        job = make_shard.Job(str(folder), "train", 0, 8, 0, ["a"], 0, count)
+        assert sum(1 for _ in make_shard.read_list(job)) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
