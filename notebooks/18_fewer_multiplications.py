@@ -210,7 +210,7 @@ for size in (3, 5):
 show_source(WinogradConv2d.backward)
 
 # %% [markdown]
-# **Expect** finite differences to agree as well as with any layer, and $\langle A x, v \rangle = \langle x, A^\mathsf{T} v \rangle$ (chapter 03, exercise 6).
+# **Expect** finite differences to agree as well as with any layer, and $\langle A x, v \rangle = \langle x, A^\mathsf{T} v \rangle$ (chapter 03, exercise 3).
 
 # %%
 gradient_errors = {}
