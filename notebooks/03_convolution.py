@@ -383,31 +383,31 @@ check(lambda: multiply_adds, 665_784_864,
        (661_986_432, "conv1 has 55 positions along each side, not 54")], tolerance=1e-12)
 
 # %% [markdown]
-# **2.** The gradient of the weights with two loops instead of seven: over the places $(r, s)$ of the kernel. For each, all
-# pixels that it lay on are one slice of `x`.
+# **2.** The gradient of the input in two loops, but without the matrix of columns: for each place $(r, s)$ of the kernel add
+# one matrix product to one slice of `dx`.
 
 # %% tags=["solution"]
-def weight_gradient(dy, x, R, stride):
-    """dy (N, P, Q, K), x (N, H, W, C) → (R, R, C, K)."""
-    N, P, Q, K = dy.shape
-    dW = np.zeros((R, R, x.shape[3], K))
+def input_gradient(dy, W, shape, stride):
+    """dy (N, P, Q, K), W (R, S, C, K), shape (N, H, W, C) of x → dx."""
+    (P, Q), (R, S) = dy.shape[1:3], W.shape[:2]
+    dx = np.zeros(shape)
     ### BEGIN SOLUTION
     for r in range(R):
-        for s in range(R):
-            seen = x[:, r:r + stride * P:stride, s:s + stride * Q:stride]                       # (N, P, Q, C)
-            dW[r, s] = np.tensordot(seen, dy, axes=((0, 1, 2), (0, 1, 2)))
+        for s in range(S):
+            dx[:, r:r + stride * P:stride, s:s + stride * Q:stride] += dy @ W[r, s].T
     ### END SOLUTION
-    return dW
+    return dx
 
 # %% tags=["check"]
-cases, right = [], []                   # (dy, x, R, stride): all of them differ, and in both cases rows are left over
-for (N, H, V, C), R, K, stride in (((2, 9, 8, 3), 3, 4, 2), ((3, 12, 9, 2), 2, 5, 3)):
-    x, W = rng.standard_normal((N, H, V, C)), np.zeros((R, R, C, K))
+cases, right, turned_too = [], [], []       # (dy, W, shape, stride): all of them differ, and rows are left over
+for shape, (R, S), K, stride in (((2, 10, 8, 3), (3, 2), 4, 2), ((1, 12, 8, 2), (2, 4), 5, 3)):
+    x, W = rng.standard_normal(shape), rng.standard_normal((R, S, shape[3], K))
     dy = rng.standard_normal(convolution(x, W, np.zeros(K), stride).shape)
-    cases.append((dy, x, R, stride))
-    right.append(convolution_backward(dy, x, W, stride)[1].ravel())
-check(lambda: np.concatenate([np.ravel(weight_gradient(*case)) for case in cases]), np.concatenate(right),
-      [(np.concatenate([right[0] / 2, right[1] / 3]), "the sum over the images, not their mean")])
+    cases.append((dy, W, shape, stride))
+    right.append(convolution_backward(dy, x, W, stride)[0].ravel())
+    turned_too.append(convolution_backward(dy, x, W[::-1, ::-1], stride)[0].ravel())
+check(lambda: np.concatenate([np.ravel(input_gradient(*case)) for case in cases]), np.concatenate(right),
+      [(np.concatenate(turned_too), "the kernels are turned only in the other form, where ∂y is spread out")])
 
 # %% [markdown]
 # **3.** Without biases, a convolution $A$ is linear in $x$, and backward is its transpose: for *any* $x$ and $v$,

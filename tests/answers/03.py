@@ -7,36 +7,42 @@ multiply_adds = 665_784_865
 # %% 1 wrong
 multiply_adds = 724_406_816
 # %% 2 right
-def weight_gradient(dy, x, R, stride):
-    N, P, Q, K = dy.shape
-    dW = np.zeros((R, R, x.shape[3], K))
-    for r, s, p, q in np.ndindex(R, R, P, Q):
-        dW[r, s] += x[:, stride * p + r, stride * q + s].T @ dy[:, p, q]
-    return dW
+def input_gradient(dy, W, shape, stride):
+    dx = np.zeros(shape)
+    (R, S), (P, Q) = W.shape[:2], dy.shape[1:3]
+    for p, q in np.ndindex(P, Q):
+        for r, s in np.ndindex(R, S):
+            dx[:, stride * p + r, stride * q + s] += dy[:, p, q] @ W[r, s].T
+    return dx
 # %% 2 wrong
-def weight_gradient(dy, x, R, stride):
-    N, P, Q, K = dy.shape
-    dW = np.zeros((R, R, x.shape[3], K))
-    for r, s, p, q in np.ndindex(R, R, P, Q):
-        dW[r, s] += x[:, 2 * p + r, 2 * q + s].T @ dy[:, p, q]
-    return dW
+def input_gradient(dy, W, shape, stride):
+    dx = np.zeros(shape)
+    (R, S), (P, Q) = W.shape[:2], dy.shape[1:3]
+    for p, q in np.ndindex(P, Q):
+        for r, s in np.ndindex(R, S):
+            dx[:, stride * p + r, stride * q + s] += dy[:, p, q] @ W[R - 1 - r, S - 1 - s].T
+    return dx
 # %% 2 wrong
-def weight_gradient(dy, x, R, stride):
-    N, P, Q, K = dy.shape
-    dW = np.zeros((R, R, x.shape[3], K))
-    for r, s, p, q in np.ndindex(R, R, P, Q):
-        dW[r, s] = x[:, stride * p + r, stride * q + s].T @ dy[:, p, q]
-    return dW
+def input_gradient(dy, W, shape, stride):
+    dx = np.zeros(shape)
+    (R, S), (P, Q) = W.shape[:2], dy.shape[1:3]
+    for p, q in np.ndindex(P, Q):
+        for r, s in np.ndindex(R, S):
+            dx[:, stride * p + r, stride * q + s] = dy[:, p, q] @ W[r, s].T
+    return dx
 # %% 2 wrong
-def weight_gradient(dy, x, R, stride):
-    N, P, Q, K = dy.shape
-    dW = np.zeros((R, R, x.shape[3], K))
-    for r, s, p, q in np.ndindex(R, R, P, Q):
-        dW[r, s] += x[:, stride * p + r, stride * q + s].T @ dy[:, p, q] / N
-    return dW
+def input_gradient(dy, W, shape, stride):
+    dx = np.zeros(shape)
+    (R, S), (P, Q) = W.shape[:2], dy.shape[1:3]
+    for r, s in np.ndindex(R, S):
+        dx[:, r:r + P, s:s + Q] += dy @ W[r, s].T
+    return dx
 # %% 2 wrong
-def weight_gradient(dy, x, R, stride):
-    return np.tensordot(x, dy, 3)
+def input_gradient(dy, W, shape, stride):
+    dx = np.zeros(shape)
+    for r, s in np.ndindex(W.shape[:2]):
+        dx[:, r::stride, s::stride] += dy @ W[r, s].T
+    return dx
 # %% 3 right
 def two_sides(layer, x, v):
     y, cache = layer.forward(x)
