@@ -3,14 +3,13 @@
 #
 # **What the paper says.** In § 5 every weight $w$ is changed a little in each step, by an amount that contains
 # $\partial L/\partial w$: how much the loss $L$, averaged over a batch of 128 images, would change if this one weight
-# did. How these derivatives are computed the paper does not say. It was common knowledge in 2012, and it is the part
-# that goes wrong most often when the paper is programmed.
+# did. How these derivatives are computed the paper does not say. It was common knowledge in 2012, and a mistake in it
+# easily goes unseen: the net then learns worse, or not at all, without an error message.
 #
 # **The question.** The net has 60,965,224 parameters. How does one get that many derivatives at about the cost of two
 # more forward passes, and how does one know that they are right?
 #
-# You need: arrays in NumPy, and what a derivative is. About one and a half hours with the exercises.
-# All chapters: [README](README.md).
+# You need arrays in NumPy, and what a derivative is. An hour and a half with the exercises. All chapters: [README](README.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -25,7 +24,7 @@ rng = np.random.default_rng(2)
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 2.5))
 names = ["images", "Linear", "ReLU", "Linear", "loss"]
-arrays = ["x\n(128, 6)", "h\n(128, 5)", "a\n(128, 5)", "z\n(128, 3)"]
+arrays = ["x\n(128, 6)", "u\n(128, 5)", "a\n(128, 5)", "z\n(128, 3)"]
 for i, name in enumerate(names):
     axes.text(2 * i, 0, name, ha="center", va="center", bbox=dict(boxstyle="round,pad=0.5", fc="white", ec=BLACK))
 for i, array in enumerate(arrays):
@@ -47,44 +46,28 @@ show(figure, "**Figure 2.1.** A batch of 128 goes through a small net (upper arr
 # $$\frac{\partial L}{\partial w} \approx \frac{L(w + h) - L(w - h)}{2h}$$
 #
 # These are *finite differences*: two forward passes per weight. One forward pass of an image takes 724,406,816
-# multiply-adds (chapter 00 counts them). Say a machine does $10^{11}$ of those a second, and that one
-# image is enough. **Expect** days, for a single gradient.
-
-# %%
-parameters, per_pass, per_second = 60_965_224, 724_406_816, 100e9
-days = 2 * parameters * per_pass / per_second / 86_400
-print(f"{days:.1f} days for one gradient by finite differences")
-
-# %% [markdown]
-# The paper trained for five to six days, and took some 800,000 gradients in them, each over 128 images. So finite
-# differences are no way to train. But they are a way to *check*, on a layer so small that it takes a millisecond. We
-# shall come back to them.
+# multiply-adds (chapter [00](00_overview.ipynb) counts them). On a machine that does $10^{11}$ of those a second, and
+# with the loss of a single image, one gradient takes more than ten days. In five to six days the paper took some 850,000,
+# each over 128 images. So finite differences are no way to train. But they are a way to *check*, on a small layer.
 #
 # ## The chain rule on arrays
 #
-# A layer computes $y = f(x)$, where $x$ and $y$ are arrays of any shape. Number their entries $x_i$ and $y_j$. Behind
-# the layer come other layers and at last the loss $L$, a single number. If $x_i$ moves by a little, every $y_j$ that
+# A layer computes $y$ from $x$, arrays of any shape. Number their entries $x_i$ and $y_j$. Behind the layer (farther from
+# the image) come other layers and at last the loss $L$, a single number. If $x_i$ moves by a little, every $y_j$ that
 # depends on it moves, and each of them moves $L$. The effects add up:
 #
 # $$\frac{\partial L}{\partial x_i} = \sum_j \frac{\partial L}{\partial y_j}\,\frac{\partial y_j}{\partial x_i}.$$
 #
 # In this formula the layer knows $\partial y_j/\partial x_i$: that is its own business. It does not know
-# $\partial L/\partial y_j$, and need not: the layer behind it hands that down. We call the array that is handed down
+# $\partial L/\partial y_j$, and need not: the layer behind it passes that back. We call the array that is passed back
 # `dy` (or $\partial y$ in formulas, short for $\partial L/\partial y$; always the derivative *of the loss*), and what
 # the layer makes of it `dx`.
 #
-# The table of all $\partial y_j/\partial x_i$ is called the Jacobian. As a formula, `dx` is the Jacobian (transposed)
-# times `dy`; but nobody writes the Jacobian down. **Expect** the reason in the next cell: the size it would have for the
-# first ReLU of AlexNet, one image, float32.
-
-# %%
-neurons = 55 * 55 * 96
-print(f"{neurons:,} numbers in, as many out: {4 * neurons**2 / 1e9:,.0f} GB")
-
-# %% [markdown]
-# A ReLU acts on each number alone, so all but the diagonal of that table is zero, and `dx` is one multiplication per
-# number. Every layer has some structure of this kind. *Writing a backward pass is finding the short way to multiply by
-# the Jacobian.*
+# The table of all $\partial y_j/\partial x_i$, with a row for each $y_j$ and a column for each $x_i$, is called the
+# Jacobian. As a formula, `dx` is the Jacobian, transposed, times `dy`; but nobody writes the Jacobian down. For the first
+# ReLU of AlexNet, with 290,400 numbers in and as many out, it would take 337 GB in float32, for one image. But a ReLU acts
+# on each number alone, so all but the diagonal of that table is zero, and `dx` is one multiplication per number. Every
+# layer has some structure of this kind. *Writing a backward pass is finding the short way to multiply by the Jacobian.*
 #
 # ## A whole layer, with numbers
 #
@@ -97,13 +80,11 @@ print(f"{neurons:,} numbers in, as many out: {4 * neurons**2 / 1e9:,.0f} GB")
 
 # %%
 def linear_forward(x, W, b):
-    N, F = x.shape
-    K = len(b)
-    y = np.zeros((N, K))
-    for n in range(N):
-        for k in range(K):
+    y = np.zeros((len(x), len(b)))
+    for n in range(len(x)):
+        for k in range(len(b)):
             y[n, k] = b[k]
-            for f in range(F):
+            for f in range(x.shape[1]):
                 y[n, k] += x[n, f] * W[f, k]
     return y
 
@@ -111,13 +92,10 @@ def linear_forward(x, W, b):
 # Now three derivatives. Each time we ask: in which outputs does this number occur, and with what factor?
 #
 # **The input $x_{nf}$** occurs in the outputs of its own image only, $y_{n1} \dots y_{nK}$, with the factors
-# $W_{f1} \dots W_{fK}$. So
-#
-# $$\partial x_{nf} = \sum_k \partial y_{nk}\, W_{fk}.$$
+# $W_{f1} \dots W_{fK}$. So $\partial x_{nf} = \sum_k \partial y_{nk}\, W_{fk}$.
 #
 # **The weight $W_{fk}$** occurs in output $k$ of every image, with the factor $x_{nf}$. So
-#
-# $$\partial W_{fk} = \sum_n x_{nf}\, \partial y_{nk}.$$
+# $\partial W_{fk} = \sum_n x_{nf}\, \partial y_{nk}$.
 #
 # **The bias $b_k$** occurs in output $k$ of every image with the factor 1, so $\partial b_k = \sum_n \partial y_{nk}$.
 #
@@ -137,33 +115,30 @@ def linear_backward(dy, x, W):
 
 # %% [markdown]
 # A sum over a shared index is a matrix product. Comparing indices, the three formulas are
-# $\partial x = \partial y\,W^\mathsf{T}$, $\partial W = x^\mathsf{T}\,\partial y$ and a sum over rows, and that is what
-# the project's layer says:
+# $\partial x = \partial y\,W^\mathsf{T}$, $\partial W = x^\mathsf{T}\,\partial y$ and a sum over rows. Forward is one
+# matrix product, backward two of the same size: hence the cost of two more forward passes. In the project's layer:
 
 # %%
 show_source(Linear.forward)
 show_source(Linear.backward)
 
 # %% [markdown]
-# **Expect** the loops and the layer to give the same numbers, up to rounding in the sixteenth digit; and the layer to be
-# some hundred times faster even on a batch this small.
+# **Expect** the loops and the layer to give the same numbers, up to rounding in the fifteenth digit or so; and the layer
+# to be some tens of times faster even on a batch this small.
 
 # %%
 layer = Linear(6, 5)
 layer.params = {"W": rng.standard_normal((6, 5)), "b": rng.standard_normal(5)}
 x, dy = rng.standard_normal((128, 6)), rng.standard_normal((128, 5))
-
 y, cache = layer.forward(x)
 dx, grads = layer.backward(dy, cache)
 slow_y, slow = linear_forward(x, **layer.params), linear_backward(dy, x, layer.params["W"])
 linear_difference = max(np.abs(a - b).max()
                         for a, b in zip((y, dx, grads["W"], grads["b"]), (slow_y, *slow)))
-print(f"largest difference: {linear_difference:.0e}")
-
 loops, products = timed(lambda: linear_backward(dy, x, layer.params["W"]),
                         lambda: layer.backward(dy, cache))
-print(f"backward in loops {1e3 * loops:.1f} ms, as products {1e3 * products:.3f} ms: "
-      f"{loops / products:.0f} times faster")
+print(f"largest difference {linear_difference:.0e}; backward as products is "
+      f"{loops / products:.0f} times faster than in loops")
 
 # %% [markdown]
 # ## The contract
@@ -179,8 +154,7 @@ print(f"backward in loops {1e3 * loops:.1f} ms, as products {1e3 * products:.3f}
 # - Neither call changes what it is given. The layer remembers nothing else, so that it can work on several pieces of a
 #   batch at once.
 #
-# Here is the net of Figure 2.1. Going back is going through the same list from the end; each layer needs only what the
-# one behind it hands down.
+# Here is the net of Figure 2.1. Going back is going through the same list from the end.
 
 # %%
 def new_net(seed):
@@ -218,15 +192,14 @@ def loss_and_gradients(net, x, labels):
 #
 # $$\partial z_{nk} = \frac{p_{nk} - [k = t_n]}{N},$$
 #
-# *what the net believes minus what is true*. The division by $N$ is made here, once; no layer in front of it divides
+# *what the net believes minus what is true*. The division by $N$ is made here, once; no layer before it divides
 # again. **Expect** rows that sum to zero: whatever is added to the right class is taken from the others.
 
 # %%
 z, labels = rng.standard_normal((4, 3)), np.array([0, 2, 1, 1])
 loss, cache = SoftmaxCrossEntropy().forward(z, labels)
 dz = SoftmaxCrossEntropy().backward(cache)
-print(dz)
-print("sums of the rows:", dz.sum(1).round(12) + 0.0)
+print(dz, "  sums of the rows:", dz.sum(1).round(12) + 0.0)
 
 # %% [markdown]
 # ## Is it right? The best step
@@ -240,36 +213,30 @@ print("sums of the rows:", dz.sum(1).round(12) + 0.0)
 # - In the *central* difference $(L(w+h) - L(w-h))/2h$ the term with $L''$ cancels. What remains is
 #   $\tfrac16 h^2 L'''$: an error that shrinks like $h^2$.
 # - The computer knows $L$ only to a relative precision $\varepsilon$ ($2.2 \cdot 10^{-16}$ in float64, $1.2 \cdot 10^{-7}$ in
-#   float32). We divide that error by $2h$ too: it *grows* like $\varepsilon |L| / h$ when $h$ shrinks.
+#   float32). Each of the two losses has an error of about $\varepsilon |L|$; divided by $2h$, that is an error of up to
+#   $\varepsilon |L| / h$, which *grows* when $h$ shrinks.
 #
 # **Expect** a valley with straight walls (on logarithmic axes): slope −1 on the left where rounding rules, slope 1 or 2
 # on the right. The sum $\tfrac16 h^2 |L'''| + \varepsilon |L| / h$ is smallest near $h = \varepsilon^{1/3}$, about
-# $10^{-5}$ in float64, and later where $L'''$ is small. On the far right something else will show.
+# $10^{-5}$ in float64, and at a larger $h$ where $L'''$ is small. On the far right something else will show.
 
 # %%
+def loss_at(h, dtype):
+    """The loss in this dtype, with h added to one weight of the first layer."""
+    net = new_net(1)
+    net[0].params["W"][2, 3] += h
+    for layer in net:
+        layer.params = {name: p.astype(dtype) for name, p in layer.params.items()}
+    return float(loss_and_gradients(net, images.astype(dtype), labels)[0])
+
+
 images, labels = rng.standard_normal((128, 6)), rng.integers(0, 3, 128)
-
-
-def error_of_differences(dtype, central, steps):
-    """Relative errors of finite differences for one weight of the first layer, by step."""
-    exact = loss_and_gradients(new_net(1), images, labels)[1][0]["W"][2, 3]
-    errors = []
-    for h in steps:
-        losses = []
-        for sign in (1, -1 if central else 0):
-            net = new_net(1)
-            net[0].params["W"][2, 3] += sign * h
-            for layer in net:
-                layer.params = {name: p.astype(dtype) for name, p in layer.params.items()}
-            losses.append(float(loss_and_gradients(net, images.astype(dtype), labels)[0]))
-        errors.append(abs((losses[0] - losses[1]) / (h * (2 if central else 1)) / exact - 1))
-    return np.array(errors)
-
-
 steps = np.logspace(-12, 0, 49)
-curves = {"central, float64": error_of_differences(np.float64, True, steps),
-          "forward, float64": error_of_differences(np.float64, False, steps),
-          "central, float32": error_of_differences(np.float32, True, steps)}
+slopes = {f"central, {dtype}": [(loss_at(h, dtype) - loss_at(-h, dtype)) / (2 * h) for h in steps]
+          for dtype in ("float64", "float32")}
+slopes["forward, float64"] = [(loss_at(h, "float64") - loss_at(0, "float64")) / h for h in steps]
+exact = loss_and_gradients(new_net(1), images, labels)[1][0]["W"][2, 3]
+curves = {name: np.abs(np.array(one) / exact - 1) for name, one in slopes.items()}
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(figsize=(7.2, 3.8))
@@ -280,46 +247,27 @@ axes.text(1.2e-5, 3e-13, "check_layer's step", color="0.35", fontsize=9)
 axes.set(xlabel="step h", ylabel="relative error", ylim=(1e-13, 1e4))
 axes.grid()
 axes.legend(loc="upper right")
-show(figure, "**Figure 2.2.** The error of finite differences for one weight, by step. Left of each valley rounding "
-             "rules, right of it the curvature that was left out. At the cliff near h = 0.005 one of 128 images "
-             "crosses a kink of the ReLU. In float32 hardly any step gives three right digits.")
+show(figure, "**Figure 2.2.** The error of finite differences for one weight, by step: left of each valley rounding, right of it the "
+             "curvature that was left out, and a cliff near h = 0.005.")
 
 # %% [markdown]
-# Read four things off the figure.
+# At $h = 10^{-5}$ central differences in float64 agree with the gradient to eight or nine digits: this is the step that
+# the project's check uses. For this weight, whose $L'''$ is small, the bottom lies farther right, at $10^{-4}$ to
+# $5 \cdot 10^{-4}$; the smaller step keeps away from the cliff. Forward differences give hardly more than seven digits.
 #
-# - At $h = 10^{-5}$ central differences in float64 agree with the gradient to eight or nine digits: this is the step
-#   that the project's check uses. Forward differences are never good to more than about seven.
-# - In float32 a perfectly right gradient looks wrong in the third digit at best, and for small steps the error is 1:
-#   $w + h$ rounds to $w$, and the difference is 0. So gradients are *checked in float64* and trained in float32, which is
-#   why each layer works in both.
-# - Right of its valley the forward curve climbs with slope 1, the central one with slope 2, as the expansion says.
-# - And there is a cliff that no expansion foresees.
+# In float32 a perfectly right gradient looks wrong in the third digit at best, and for small steps the error is 1:
+# $w + h$ rounds to $w$, and the difference is 0. So gradients are *checked in float64* and trained in float32, which is
+# why each layer works in both.
 #
 # ## Kinks
 #
 # The expansion took for granted that there is a derivative. ReLU has none at 0, and near 0 the two points $x - h$ and
-# $x + h$ may lie on different sides of the kink. At the cliff, $h$ has become so large that this happens to one of
-# the 128 images; farther right it happens to many.
-
-# %% tags=["figure"]
-figure, axes = plt.subplots(figsize=(7.2, 2.8))
-line = np.linspace(-2.2, 2.2, 200)
-axes.plot(line, np.maximum(line, 0), color=BLACK, marker="", ls="-", label="ReLU")
-for centre, color, style in ((1.0, BLUE, "-"), (0.3, ORANGE, "--")):
-    ends = np.array([centre - 0.8, centre + 0.8])
-    slope = np.diff(np.maximum(ends, 0))[0] / 1.6
-    axes.plot(ends, np.maximum(ends, 0), color=color, ls=style, marker="o", lw=2.2,
-              label=f"around x = {centre:g}: slope {slope:.2f}")
-axes.set(xlabel="x  (h = 0.8, exaggerated)", ylabel="max(0, x)")
-axes.legend(loc="upper left")
-show(figure, "**Figure 2.3.** Central differences of ReLU. Around x = 1 both ends lie on the same side and the slope is 1, as "
-             "it should be. Around x = 0.3 the left end lies beyond the kink: the difference says 0.69, where the "
-             "derivative is 1. The gradient is right and the check is wrong.")
-
-# %% [markdown]
-# The same happens to max pooling where two numbers of a window are closer than $h$ (chapter 06). The cure is an input without such numbers, not a larger tolerance. **Expect** the
-# check to complain about the one entry that we put at $10^{-6}$, nearer to the kink than its step of $10^{-5}$, and to
-# be content when that entry is moved away.
+# $x + h$ may lie on different sides of the kink: at the cliff this happens to one of the 128 images. With $x = 0.3$ and
+# $h = 0.8$ the central difference is $(1.1 - 0) / 1.6 = 0.69$, where the derivative is 1: the gradient is right and the
+# check is wrong. The same happens to max pooling where two numbers of a window are closer than $h$ (chapter
+# [06](06_overlapping_pooling.ipynb)). The cure is an input without such numbers, not a larger tolerance. **Expect** the
+# check to complain about the one entry that we put at $10^{-6}$, nearer to the kink than its step of $10^{-5}$, and to be
+# content when that entry is moved away.
 
 # %%
 x = rng.permutation(np.linspace(-2, 2, 20)).reshape(4, 5)
@@ -336,17 +284,13 @@ print(f"without it: largest relative error {relu_error:.0e}")
 # %% [markdown]
 # ## The check
 #
-# Put together in `check_layer(layer, x, dy=None, seed=0, step=1e-5, tolerance=1e-6)`. First it takes random parameters, in
-# a copy of the layer, and a random `dy`, so that $L = \sum_j \partial y_j\, y_j$ is a loss whose gradient by $y$ is exactly
-# `dy`; all in float64. It runs forward and backward once, and sees that neither has written into its inputs:
+# `check_layer(layer, x, dy=None, seed=0, step=1e-5, tolerance=1e-6)` first takes random parameters, in a copy of the
+# layer, and a random `dy`, so that $L = \sum_j \partial y_j\, y_j$ is a loss whose gradient by $y$ is exactly `dy`; all in
+# float64. It runs forward and backward once, and sees that neither has written into its inputs. Then it changes every
+# entry of the input and of every parameter up and down, and compares; its message says where:
 
 # %%
 show_source(check_layer, "rng = ", "def output")
-
-# %% [markdown]
-# Then it changes every entry of the input and of every parameter up and down, and compares; its message says where:
-
-# %%
 show_source(check_layer, "worst = 0.0")
 
 # %% [markdown]
@@ -366,7 +310,6 @@ print("dy = 1:      passes, largest error "
       f"{check_layer(Backwards(3, 2), x, dy=np.ones((4, 2))):.0e}")
 try:
     check_layer(Backwards(3, 2), x)
-    caught = ""
 except AssertionError as error:
     caught = str(error)
     print("dy random:  ", caught)
@@ -374,8 +317,7 @@ except AssertionError as error:
 # %% [markdown]
 # ## Exercises
 #
-# Each has a cell to fill in, and a cell that checks it and says what is wrong. (In this edition the solutions stand in the
-# cells, tagged `solution`; `python notebooks/build.py blank` makes the edition without them.)
+# Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
 #
 # **1.** The nets before this one used $y = \tanh(x)$. Its derivative is $1 - \tanh^2(x)$. Write backward with what was
 # kept, `y`, alone: no `np.tanh` needed.
@@ -427,7 +369,7 @@ check(lambda: best_step, 8.706e-6, [(2.2e-16 ** (1 / 3), "near; but the factors 
 # `dy` times the other factor; what is used for every image is summed over the images.)
 
 # %% tags=["solution"]
-class Scale(Linear):
+class Scale(Linear):                        # for what every layer has; its own W and b are replaced
     def __init__(self, features):
         super().__init__(features, features)
         self.params = {"g": np.ones(features), "c": np.zeros(features)}
@@ -452,9 +394,9 @@ for F, N in ((3, 5), (2, 4)):
     check_gradients(lambda: scale_of(F), rng.standard_normal((N, F)), forward=lambda layer, x: x * layer.params["g"] + layer.params["c"])
 
 # %% [markdown]
-# **5.** Several published programs have a loss whose backward pass is `(softmax − one-hot)` without the division by $N$. `check_layer` is for
-# layers. For a loss, compare with finite differences yourself: how large is what `backward` says about logit $(1, 2)$, divided by the
-# central difference for that logit?
+# **5.** Some programs have a loss whose backward pass is `(softmax − one-hot)` without the division by $N$. `check_layer`
+# is for layers. For a loss, compare with finite differences yourself: how large is what `backward` says about logit
+# $(1, 2)$, divided by the central difference for that logit?
 
 # %% tags=["solution"]
 def ratio(loss, z, labels):
@@ -480,12 +422,13 @@ check(lambda: [ratio(*case) for case in cases], [1.0, 4.0, 7.0],
       [([1.0, 0.25, 1 / 7], "the other way round: backward divided by the difference"), ([1.0, 1.0, 1.0], "did backward of the given loss run?")], tolerance=1e-4)
 
 # %% [markdown]
-# **6.** A program has that loss, and § 5's update rule. Its learning rate is ε, its weight decay λ (0.01 and 0.0005 in § 5), its batch has $N$
-# images. Which ε and λ give the training that the rule would give with the right gradient? (The rule multiplies the decay by ε as well.)
+# **6.** A program has that loss, and the update rule of § 5: $v \leftarrow 0.9\,v - \text{decay} \cdot \text{lr} \cdot w -
+# \text{lr} \cdot \partial L/\partial w$, then $w \leftarrow w + v$. Its batch has $N$ images. Which lr and decay give the
+# training that the rule would give with the right gradient?
 
 # %% tags=["solution"]
 def same_training(lr, decay, N):
-    """(ε, λ) for the loss without the division, if lr and decay are those for the right one."""
+    """(lr, decay) for the loss without the division, if these are those for the right one."""
     ### BEGIN SOLUTION
     return lr / N, decay * N
     ### END SOLUTION
@@ -494,19 +437,19 @@ def same_training(lr, decay, N):
 cases = [(0.01, 0.0005, 128), (0.5, 0.02, 4)]
 check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for lr, decay, N in cases],
       [([(lr * N, decay / N) for lr, decay, N in cases], "the other way round: the gradient is N times too large"),
-       ([(lr / N, decay) for lr, decay, N in cases], "ε multiplies the decay too, so a smaller ε would weaken it")])
+       ([(lr / N, decay) for lr, decay, N in cases], "lr multiplies the decay too, so a smaller lr would weaken it")])
 
 # %% [markdown]
 # ## Three questions
 #
 # To be answered without a computer.
 #
-# **1.** `check_layer` draws a random upstream gradient $g$. What would it miss with a $g$ of ones, for a softmax layer?
+# **1.** What could a check with $\partial y = 1$ everywhere see of a softmax layer?
 #
 # <details><summary>Answer</summary>
 #
-# Everything. With ones, L is the sum of the outputs, which is 1 for a softmax whatever x is, so the right gradient is
-# 0. A backward pass that returns zeros passes.
+# Nearly nothing. L is then the sum of the outputs, which is 1 for a softmax whatever x is, so the right gradient is 0. A
+# backward pass that always returns zeros is right there, up to rounding.
 #
 # </details>
 #
@@ -515,8 +458,7 @@ check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for
 #
 # <details><summary>Answer</summary>
 #
-# The rounding error, which grows like ε/h. (The other one, of the cut series, would fall to a quarter.) So h should be
-# larger.
+# The rounding error, which grows like ε/h (the other one would fall to a quarter). So h should be larger.
 #
 # </details>
 #
@@ -532,10 +474,11 @@ check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for
 #
 # ## Summary
 #
-# A layer computes $y$ from $x$ and hands back $\partial x$ when it is given $\partial y$. Every product in forward gives each of its factors $\partial y$ times
-# the other factor, and contributions to the same number are added. Going backward once through the net gives all 60,965,224 derivatives at about the cost of two more
-# forward passes. Central differences in float64 with a step of $10^{-5}$ confirm each of them to eight digits, except at kinks. A check needs a random
-# $\partial y$, as $\partial y = 1$ hides errors.
+# A layer computes $y$ from $x$ and passes $\partial x$ back when it is given $\partial y$. Every product in forward gives
+# each of its factors $\partial y$ times the other factor, and contributions to the same number are added. Going backward
+# once through the net gives all 60,965,224 derivatives at about the cost of two more forward passes. Central differences
+# in float64 with a step of $10^{-5}$ confirm a layer's backward pass on small arrays, to eight digits where it is smooth.
+# A check needs a random $\partial y$, as $\partial y = 1$ hides errors.
 #
 # Next: [03, Convolution](03_convolution.ipynb), the same for a layer with shared weights.
 #
@@ -544,16 +487,14 @@ check(lambda: [same_training(*case) for case in cases], [(lr / N, decay * N) for
 # If this cell runs, the text is true on your machine.
 
 # %% tags=["claims"]
-assert 10 < days < 11
-assert 4 * neurons**2 / 1e9 > 330
-assert linear_difference < 1e-12
-assert loops > 10 * products
-assert np.abs(dz.sum(1)).max() < 1e-12
+assert 10 < 2 * 60_965_224 * 724_406_816 / 1e11 / 86_400 < 11 and round(4 * (55 * 55 * 96) ** 2 / 1e9) == 337
+assert linear_difference < 1e-12 and loops > 10 * products and np.abs(dz.sum(1)).max() < 1e-12
 at = dict(zip(curves, ([errors[np.argmin(abs(np.log(steps / 1e-5)))], errors.min()] for errors in curves.values())))
-assert at["central, float64"][0] < 1e-7                                  # good at the step that check_layer uses
-assert at["central, float64"][1] < 0.1 * at["forward, float64"][1]       # central beats forward
-assert curves["central, float64"][(steps > 1e-2) & (steps < 1)].min() > 1e-3    # beyond the cliff
-assert 1e-7 < at["central, float32"][0] and at["central, float32"][0] > 1e3 * at["central, float64"][0]
-assert "gradient of x[1, 2]" in complaint and relu_error < 1e-6
-assert "gradient of W" in caught
+assert at["central, float64"][0] < 1e-7 and at["central, float64"][1] < 0.1 * at["forward, float64"][1]    # central beats forward
+assert curves["central, float64"][(steps > 1e-2) & (steps < 1)].min() > 1e-3                            # beyond the cliff
+assert at["central, float32"][0] > max(1e-7, 1e3 * at["central, float64"][0]) and at["central, float32"][1] > 1e-4
+assert 1e-4 <= steps[curves["central, float64"].argmin()] <= 5e-4 and curves["forward, float64"].min() > 1e-8
+u = new_net(1)[0].forward(images)[0][:, 3]                              # the weight [2, 3] changes it by h · images[:, 2]
+assert [np.sum(np.abs(u) < h * np.abs(images[:, 2])) for h in (0.003, 0.006)] == [0, 1]          # images at the cliff
+assert "gradient of x[1, 2]" in complaint and relu_error < 1e-6 and "gradient of W" in caught
 print("All of it holds.")

@@ -2,14 +2,14 @@
 # # 11 Learning
 #
 # **What the paper says.** The net learns by stochastic gradient descent with batches of 128 images, momentum 0.9 and
-# weight decay 0.0005, which is important: it is not only a regulariser, but also lowers the training error. Weights start
-# as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth convolution
-# and of the hidden fully connected layers start at 1, so that their ReLUs get positive inputs at first, all others
-# at 0. The learning rate ε is the same for all layers; it starts at 0.01 and was divided by ten, by hand, whenever the
-# validation error stopped improving: three times in about 90 epochs (§ 5).
+# weight decay 0.0005, which the paper calls important: not only a regulariser, as it lowers the training error too.
+# Weights start as normal random numbers of standard deviation 0.01. The biases of the second, fourth and fifth
+# convolution and of the hidden fully connected layers start at 1, so that their ReLUs get positive inputs at first, all
+# others at 0. The learning rate ε is the same for all layers; it starts at 0.01 and was divided by ten, by hand,
+# whenever the validation error stopped improving: three times in about 90 epochs (§ 5).
 #
-# **The question.** What is momentum good for, and how large may ε be? Do the usual variants of the rule compute the
-# same? And why do many who program this net see a loss that stays at ln(classes)?
+# **The question.** What is momentum good for, how large may ε be, and when should it fall? Do the usual variants of the
+# rule compute the same? And why does a loss stay at ln(classes), as some who program this net report?
 #
 # You need chapter [02](02_a_layer_and_its_gradient.ipynb). About an hour and a half with the exercises. All chapters:
 # [README](README.md).
@@ -25,8 +25,7 @@ from tools import BLACK, BLUE, GREEN, ORANGE, check, photo, show, show_source
 import data
 from alexnet import AlexNet, SmallAlexNet
 from nn.optim import update
-from nn import (SGD, Dropout, Exchange, Flatten, Linear, Network, ReLU, SoftmaxCrossEntropy,
-                initialise, plateau)
+from nn import SGD, Dropout, Exchange, Linear, Network, initialise, plateau
 
 DATA = "fashion-mnist"                  # or "cifar10", or a folder of images
 rng = np.random.default_rng(11)
@@ -34,15 +33,14 @@ rng = np.random.default_rng(11)
 # %% [markdown]
 # ## A picture first
 #
-# Learning lowers the loss $L$, a function of all weights. Near a minimum it is nearly
-# $L = \frac12 \sum_i \lambda_i w_i^2$ along its main axes, with a curvature $\lambda_i$ for each axis. We take two
-# weights with $\lambda = 1$ and $30$: a narrow valley. To use the project's own `SGD` on it, we need a network that has
-# nothing but these weights:
+# Learning lowers the loss $L$, a function of all weights. Near a minimum, and but for a constant, it is nearly
+# $L = \frac12 \sum_i \lambda_i w_i^2$, where $w_i$ is the distance from the minimum along axis $i$, and $\lambda_i$ the
+# curvature there. We take two weights with $\lambda = 1$ and $30$: a narrow valley. To use the project's own `SGD` on it,
+# we need a network that has nothing but these weights:
 
 # %%
 def descend(w, slope, lr, count, momentum=0.9, weight_decay=0.0):
-    """`count` steps from w (n,) down a loss with the gradient slope(w): all points (count + 1, n).
-    lr: a number, or a function of the step."""
+    """The points (count + 1, n) from w (n,) on; lr: a number, or a function of the step."""
     layer = Linear(1, len(w))
     layer.params = {"W": np.array(w, float)[None], "b": np.zeros(len(w))}
     network = Network([{"fc1": layer}], (1,))
@@ -58,8 +56,7 @@ curvature, start = np.array([1.0, 30.0]), [-1.0, 0.35]
 paths = {(lr, momentum): descend(start, lambda w: curvature * w, lr, 60, momentum)
          for lr in (0.03, 0.07) for momentum in (0, 0.9)}
 left = {key: np.linalg.norm(path[-1]) / np.linalg.norm(start) for key, path in paths.items()}
-for (lr, momentum), distance in left.items():
-    print(f"ε = {lr}, momentum {momentum}: after 60 steps at {distance:.2g} of the first distance")
+print("distance left, by (ε, momentum):", {key: round(float(end), 3) for key, end in left.items()})
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 3, figsize=(7.6, 2.8), sharey=True)
@@ -83,8 +80,6 @@ show(figure, "**Figure 11.1.** Steps down a valley that is 30 times as curved ac
 # derivative of the loss:
 #
 # $$v \leftarrow \mu\, v - d\, \varepsilon\, w - \varepsilon\, g, \qquad w \leftarrow w + v .$$
-#
-# One number after the other:
 
 # %%
 def rule(w, v, g, lr, momentum=0.9, weight_decay=0.0005):
@@ -103,19 +98,16 @@ print(f"after six steps, ε lowered in between: {rule_difference:.0e} apart")
 show_source(update)
 
 # %% [markdown]
-# The project keeps a velocity for every weight. Biases have no decay (the paper does not say; in the 2012 code they had
-# none). One ε serves all layers. The gradient of the mean loss is the mean of the single images' gradients, so its size
-# does not grow with the batch.
-
-# %% [markdown]
+# Biases have no decay (the paper does not say; in the 2012 code they had
+# none, and twice the ε: chapter [15](15_disputed_details.ipynb)). The gradient of the mean loss is the mean of the single
+# images' gradients, so its size does not grow with the batch. But a mean of $N$ independent numbers scatters by
+# $1/\sqrt N$ of what one does: a larger batch gives a less noisy gradient.
+#
 # ## How large may ε be?
 #
-# Along one axis of a valley, $L = \frac12 \lambda w^2$, and $g = \lambda w$. Without momentum a step is
-#
-# $$w \leftarrow w - \varepsilon\lambda\, w = (1 - \varepsilon\lambda)\, w .$$
-#
-# So after $t$ steps $w_t = (1 - \varepsilon\lambda)^t\, w_0$. It shrinks if $|1 - \varepsilon\lambda| < 1$, that is
-# for $0 < \varepsilon < 2/\lambda$: the *steepest* axis sets the limit for all.
+# Along one axis of a valley, $L = \frac12 \lambda w^2$, and $g = \lambda w$. Without momentum a step makes
+# $(1 - \varepsilon\lambda)\, w$ of $w$. It shrinks if $|1 - \varepsilon\lambda| < 1$, that is for
+# $0 < \varepsilon < 2/\lambda$: the *steepest* axis sets the limit for all.
 #
 # With momentum, $v$ is the last step: $v_t = w_t - w_{t-1}$. Insert this into
 # $w_{t+1} = w_t + \mu v_t - \varepsilon\lambda w_t$:
@@ -133,18 +125,16 @@ show_source(update)
 # $$(1 - \sqrt\mu)^2 < \varepsilon\lambda < (1 + \sqrt\mu)^2 .$$
 #
 # For larger $\varepsilon\lambda$ they are real again, and steps stop shrinking when one reaches $-1$. Insert
-# $z = -1$: $1 + (1 + \mu - \varepsilon\lambda) + \mu = 0$, or
-#
-# $$\varepsilon\lambda = 2\,(1 + \mu) .$$
-#
-# Without momentum the limit is 2; with 0.9 it is 3.8. To measure, we take 90 axes at once, with $\lambda$ from 0.05
-# to 4.5, and ε = 1. **Expect** the derived factors within two hundredths, and the limits 2 and 3.8.
+# $z = -1$: $1 + (1 + \mu - \varepsilon\lambda) + \mu = 0$, so the limit is $\varepsilon\lambda = 2\,(1 + \mu)$: 2
+# without momentum, 3.8 with 0.9. To measure, we take 90 axes at once, with $\lambda$ from 0.05 to 4.5, and ε = 1.
+# **Expect** the derived factors within two hundredths, and these limits.
 
 # %%
 lambdas = np.linspace(0.05, 4.5, 90)
 derived, factors, limits = {}, {}, {}
 for momentum in (0.0, 0.5, 0.9):
     path = descend(np.ones(90), lambda w: lambdas * w, 1.0, 200, momentum)
+    # An oscillating w may happen to be near 0 after 200 steps: its last step is not small then.
     factors[momentum] = np.maximum(np.abs(path[-1]), np.abs(path[-1] - path[-2])) ** (1 / 200)
     derived[momentum] = np.array([np.abs(np.roots([1, -(1 + momentum - l), momentum])).max()
                                   for l in lambdas])
@@ -167,32 +157,15 @@ show(figure, "**Figure 11.2.** By which factor the distance to the minimum shrin
              "axes shrink at the same rate, 0.95, and ε may be nearly twice as large.")
 
 # %% [markdown]
-# The flat floor is what momentum is for. Call $\kappa$ the ratio of the largest to the smallest curvature of a
-# valley. Without momentum the best ε makes both ends equally slow:
-# $1 - \varepsilon\lambda_{min} = \varepsilon\lambda_{max} - 1$, so
-# $\varepsilon = 2 / (\lambda_{min} + \lambda_{max})$ and the factor is $(\kappa - 1)/(\kappa + 1)$. With momentum all
-# axes are on the floor if $\kappa \le \big((1 + \sqrt\mu)/(1 - \sqrt\mu)\big)^2$, which is 1,442 for 0.9; solved for
-# $\sqrt\mu$, the best factor is $(\sqrt\kappa - 1)/(\sqrt\kappa + 1)$. **Expect** the steps to a thousandth of the
-# distance to grow like $\kappa$ without momentum, like $\sqrt\kappa$ with the best, and not at all with 0.9, which
-# for $\kappa = 10$ is far more momentum than is good.
-
-# %%
-def steps_needed(kappa, lr, momentum, most=8000):
-    path = np.abs(descend([1, 1], lambda w: np.array([1, kappa]) * w, lr, most, momentum)).max(1)
-    return np.flatnonzero(path > 1e-3).max() + 1
-
-
-needed = {}
-for kappa in (10, 100, 1000):
-    best = ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** 2
-    needed[kappa] = [steps_needed(kappa, 2 / (1 + kappa), 0.0),
-                     steps_needed(kappa, (1 + best**0.5) ** 2 / kappa, best, 1000),
-                     steps_needed(kappa, (1 + 0.9**0.5) ** 2 / kappa, 0.9, 1000)]
-    print("κ = {:4}: {:4} steps without momentum, {:3} with the best, {:3} with 0.9"
-          .format(kappa, *needed[kappa]))
-floor = ((1 + 0.9**0.5) / (1 - 0.9**0.5)) ** 2
-
-# %% [markdown]
+# The flat floor is what momentum is for. Let the curvatures of a valley reach from $\lambda_{min}$ to
+# $\lambda_{max} = \kappa\,\lambda_{min}$. Without momentum the best ε makes both ends equally slow,
+# $1 - \varepsilon\lambda_{min} = \varepsilon\lambda_{max} - 1$, and the factor is $(\kappa - 1)/(\kappa + 1)$. With
+# momentum choose $\varepsilon = (1 + \sqrt\mu)^2 / \lambda_{max}$: the steepest axis then lies at the right end of the
+# floor. The flattest is on the floor too if $\kappa \le \big((1 + \sqrt\mu)/(1 - \sqrt\mu)\big)^2$, which is 1,442 for
+# 0.9. The factor is $\sqrt\mu$, so the best $\mu$ is the smallest that still covers all axes:
+# $\sqrt\mu = (\sqrt\kappa - 1)/(\sqrt\kappa + 1)$. For each tenth of the distance, $\kappa = 1000$ takes 1,151 steps
+# without momentum, 36 with the best, and 44 with 0.9; $\kappa = 10$ takes 11, 3.5, and still 44.
+#
 # And on a long slope with constant $g$? The velocity settles where $v = \mu v - \varepsilon g$: at
 # $-\varepsilon g / (1 - \mu)$. With 0.9 that is *ten* times the step without momentum. So ε = 0.01 with momentum 0.9
 # goes about as far as 0.1 without.
@@ -207,37 +180,15 @@ floor = ((1 + 0.9**0.5) / (1 - 0.9**0.5)) ** 2
 # and the speeds to agree within 1 % after $\ln 900 / \ln(1/0.9) = 64.6$ steps, so 65.
 
 # %%
-def outside(w, slope, lr, count, momentum=0.9):
-    w, u, path = np.array(w, float), 0.0, [np.array(w, float)]
-    for step in range(count):
-        u = momentum * u + slope(w)
-        w = w - lr(step) * u
-        path.append(w)
-    return np.array(path)
-
-
-def falling(step):
-    return 0.1 if step < 200 else 0.01
-
-
-speeds = [np.diff(rule_of([0.0], lambda w: np.ones(1), falling, 300), axis=0)[:, 0]
-          for rule_of in (descend, outside)]
-same_before = np.abs(speeds[0][:200] - speeds[1][:200]).max()
-# Of the steps after the change, counted from 1:
-until = int(np.flatnonzero(np.abs(speeds[0] / speeds[1] - 1) > 0.01).max()) + 2 - 200
-print(f"before the change {same_before:.0e} apart; "
-      f"speeds agree within 1 % from step {until} after it on")
-print("way gone in the 100 steps after the change: "
-      f"inside {-speeds[0][200:].sum():.1f}, outside {-speeds[1][200:].sum():.1f}")
-
-# %% tags=["figure"]
-figure, axes = plt.subplots(figsize=(6, 2.9))
-for speed, style, color, name in ((speeds[0], "-", BLUE, "ε inside (as printed)"), (speeds[1], "--", ORANGE, "ε outside")):
-    axes.plot(range(-20, 100), -speed[180:], color=color, ls=style, marker="", label=name)
-axes.set(xlabel="steps after ε ÷ 10", ylabel="speed |v|")
-axes.legend()
-show(figure, "**Figure 11.3.** After a change of ε the printed rule slows down over some tens of steps, the other at once; after 65 steps "
-             "their speeds are equal.")
+speeds, v, u = [], 0.0, 0.0
+for step in range(300):
+    lr = 0.1 if step < 200 else 0.01
+    v, u = 0.9 * v - lr, 0.9 * u + 1
+    speeds.append([-v, lr * u])
+inside, outside = np.array(speeds).T
+until = int(np.flatnonzero(np.abs(inside / outside - 1) > 0.01).max()) - 200 + 2    # counted from 1
+print(f"the speeds agree within 1 % from step {until} after the change on; distance covered "
+      f"in 100 steps after it: inside {inside[200:].sum():.1f}, outside {outside[200:].sum():.1f}")
 
 # %% [markdown]
 # **Weight decay.** As printed, $d\,\varepsilon\,w$ stands beside $\varepsilon\,g$: together they are
@@ -253,200 +204,143 @@ show(figure, "**Figure 11.3.** After a change of ε the printed rule slows down 
 # **Expect** both, for $w^* = 1$.
 
 # %%
-def decoupled(lambdas, lr, count, momentum=0.9, decay=0.0005):
-    w, v = np.zeros(len(lambdas)), np.zeros(len(lambdas))
-    for _ in range(count):
-        v = momentum * v - lr * lambdas * (w - 1)
-        w = w + v - lr * decay * w
-    return w
-
-
-flat = np.array([1.0, 0.01, 0.0005])
-rests = (descend(np.zeros(3), lambda w: flat * (w - 1), 1.0, 4000, weight_decay=0.0005)[-1],
-         decoupled(flat, 1.0, 20_000))
-for name, found, decay in (("inside, as printed", rests[0], 0.0005),
-                           ("decoupled", rests[1], 0.00005)):
-    print(f"{name:18} λ = 1, 0.01, 0.0005 rest at {found}, derived {flat / (flat + decay)}")
+flat, w, v = np.array([1.0, 0.01, 0.0005]), np.zeros(3), np.zeros(3)
+rest = descend(w, lambda w: flat * (w - 1), 1.0, 4000, weight_decay=0.0005)[-1]
+for _ in range(20_000):                                             # decoupled, ε = 1
+    v = 0.9 * v - flat * (w - 1)
+    w = w + v - 0.0005 * w
+print(f"λ = 1, 0.01, 0.0005 rest at {rest} as printed, at {w} with decoupled decay")
 
 # %% [markdown]
-# The paper says that decay lowered even the *training* error of its net. A valley cannot show that, and in the small net
-# the *test* error does not change measurably without decay (chapter [14](14_what_matters.ipynb)).
+# The paper says that decay lowered even the *training* error of its net; a valley cannot show that. The small net's
+# *test* error seems even to fall without decay, but by no more than chance may give ([14](14_what_matters.ipynb)).
 #
 # ## Initial values
 #
 # How large should the first weights be? Follow the size of the numbers through a layer, $y = \sum_i w_i x_i$, a sum
 # of $n$ products ("fan-in"). The weights are independent, with mean 0 and variance $\sigma^2$; so the variance of the
 # sum is the sum of the variances, and $\mathrm{Var}[w_i x_i] = \sigma^2\, E[x_i^2]$:
+# $\mathrm{Var}[y] = n\,\sigma^2\, E[x^2]$. Now $x = \max(0, u)$ is the ReLU of what the layer before put out. If $u$ is
+# as often positive as negative, and alike, ReLU cuts half of the mean square away: $E[x^2] = \frac12 \mathrm{Var}[u]$.
+# Together, for each layer,
 #
-# $$\mathrm{Var}[y] = n\,\sigma^2\, E[x^2] .$$
+# $$\frac{\mathrm{Var}[y]}{\mathrm{Var}[u]} = \tfrac12\, n\, \sigma^2 .$$
 #
-# Now $x = \max(0, u)$ is the ReLU of what the layer before put out. If $u$ is as often positive as negative, and
-# alike, ReLU cuts half of the mean square away: $E[x^2] = \frac12 \mathrm{Var}[u]$. Together,
+# The size stays the same if $\sigma^2 = 2/n$ (He et al. 2015: `init="he"`). With $\sigma = 0.01$ and the $n = 4096$ of fc7
+# and fc8 it shrinks by $\sqrt{0.2} = 0.45$ in each of the two.
 #
-# $$\frac{\mathrm{Var}[y]}{\mathrm{Var}[u]} = \tfrac12\, n\, \sigma^2 ,$$
-#
-# for each layer. The size stays the same if $\sigma^2 = 2/n$ (He et al. 2015: `init="he"`). With $\sigma = 0.01$ and
-# $n = 2000$ the standard deviation shrinks by $\sqrt{0.1} = 0.32$ in every layer. **Expect** both, through six layers
-# of 2000 neurons.
-
-# %%
-sizes = {}
-for name, sigma in (("0.01", 0.01), ("√(2/n)", np.sqrt(2 / 2000))):
-    u, sizes[name] = rng.standard_normal((50, 2000), np.float32), []
-    for _ in range(6):
-        u = np.maximum(0, u) @ (np.float32(sigma) * rng.standard_normal((2000, 2000), np.float32))
-        sizes[name].append(float(u.std()))
-    print(f"σ = {name:7}", " → ".join(f"{size:.2g}" for size in sizes[name]))
-
-# %% [markdown]
 # The real net has pixels up to 255 going in, biases of 1, normalisation, and layers of different fan-in. So we
-# measure: four photographs, less their mean, through the full net, and a gradient back. For each layer with weights
-# we note the standard deviation of all that it puts out; the part of it that *depends on the image* (the standard
-# deviation over the four images at the same place, on average); the share of positive outputs, which pass the ReLU;
-# the share of maps or neurons that are positive nowhere in any of the four (and so, but for fc8, get no gradient);
-# and the size of the gradient of the weights over that of the weights.
+# measure: four photographs, less their mean, through the full net. For each layer with weights we note the part of its
+# output that *depends on the image* (the standard deviation over the four images at the same place, on average), and the
+# share of positive outputs, which pass the ReLU. **Expect** the factor 0.45 where the biases are 0, and the printed
+# values to let the images fade: in fc8 they differ by about a hundredth of a unit. With the 2012 code's (0.03 in conv3
+# to conv5) more than ten times as much is left, and `"he"` keeps several units.
 
 # %%
-names = ("astronaut", "chelsea", "coffee", "rocket")
-crops = np.stack([255 * photo(name, 224)[0] for name in names])
-crops = (crops - crops.mean(0)).astype(np.float32)
+crops = [255 * photo(name, 224)[0] for name in ("astronaut", "chelsea", "coffee", "rocket")]
+crops = (crops - np.mean(crops, 0)).astype(np.float32)                      # (4, 224, 224, 3)
 full = AlexNet(towers=1, init=None)
-layers = {name: layer for name, layer in full.towers[0].items()
-          if not isinstance(layer, (Exchange, Dropout))}
 
 
-def measure():
-    """{layer: [standard deviation, between images, share positive, share silent, gradient over
-    weight]}."""
-    y, caches, found, loss = crops, {}, {}, SoftmaxCrossEntropy()
-    for name, layer in layers.items():
-        y, caches[name] = layer.forward(y)
+def measure(kind, bias):
+    """{layer: (standard deviation between images, share of positive outputs)}."""
+    initialise(full, kind, bias=bias)
+    y, found = crops, {}
+    for name, layer in full.towers[0].items():
+        if not isinstance(layer, (Exchange, Dropout)):
+            y = layer.forward(y)[0]
         if layer.params:
-            silent = (y.reshape(-1, y.shape[-1]) <= 0).all(0)
-            found[name] = [float(y.std()), float(y.std(0).mean()),
-                           float((y > 0).mean()), float(silent.mean())]
-    d = loss.backward(loss.forward(y, np.arange(4))[1])
-    for name, layer in reversed(layers.items()):
-        d, grads = layer.backward(d, caches[name])
-        if grads:
-            found[name].append(float(np.linalg.norm(grads["W"])
-                                     / np.linalg.norm(layer.params["W"])))
+            found[name] = float(y.std(0).mean()), float((y > 0).mean())
     return found
 
-# %% [markdown]
-# **Expect** the printed values to let the images fade: in the last layer they differ by about a hundredth of a unit,
-# in what is otherwise a constant. With the 2012 code's (0.03 in conv3 to conv5) more than ten times as much is left.
-# With `"he"` what is put out stays of the size of tens, far too large for a softmax: its values suit inputs of size
-# 1.
 
-# %%
-starts = {}
-for kind in ("paper", "2012", "he"):
-    initialise(full, kind)
-    starts[kind] = measure()
-    if kind == "paper":
-        for layer in layers.values():
-            if layer.params:
-                layer.params["b"][:] = 0
-        starts["paper, bias 0"] = measure()
-measures = ("standard deviation", "between images", "share positive", "share silent",
-            "gradient / weight")
-print(" " * 33 + "".join(f"{name:>9}" for name in starts["paper"]))
-for kind, found in starts.items():
-    for row, what in enumerate(measures):
-        print(f"{kind:14}{what:19}" + "".join(f"{found[name][row]:9.2g}" for name in found))
+starts = {name: measure(*how) for name, how in (
+    ("paper: σ = 0.01, bias 1", ("paper", 1.0)), ("2012 code, bias 1", ("2012", 1.0)),
+    ("he, bias 1", ("he", 1.0)), ("σ = 0.01, bias 0", ("paper", 0.0)))}
+for name, found in starts.items():
+    print(f"{name:24} differ in fc6 by {found['fc6'][0]:.4f}, fc7 {found['fc7'][0]:.4f}, "
+          f"fc8 {found['fc8'][0]:.4f}")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.3))
-looks = {"paper": (ORANGE, "--", "s"), "2012": (BLUE, "-", "o"), "he": (BLACK, ":", "^"), "paper, bias 0": (GREEN, "-.", "v")}
-for kind, found in starts.items():
-    color, style, marker = looks[kind]
-    label = {"paper": "paper: σ = 0.01, bias 1", "2012": "2012 code, bias 1", "he": "he, bias 1", "paper, bias 0": "σ = 0.01, bias 0"}[kind]
-    panels[0].semilogy([row[1] for row in found.values()], color=color, ls=style, marker=marker, label=label)
-    panels[1].plot([100 * row[2] for row in found.values()], color=color, ls=style, marker=marker)
+for (name, found), (color, style, marker) in zip(starts.items(), ((ORANGE, "--", "s"), (BLUE, "-", "o"), (BLACK, ":", "^"), (GREEN, "-.", "v"))):
+    panels[0].semilogy([row[0] for row in found.values()], color=color, ls=style, marker=marker, label=name)
+    panels[1].plot([100 * row[1] for row in found.values()], color=color, ls=style, marker=marker)
 for axes, name in zip(panels, ("standard deviation between images", "positive outputs in %")):
     axes.set(xticks=range(8), ylabel=name)
-    axes.set_xticklabels(list(starts["paper"]), rotation=45)
+    axes.set_xticklabels(list(found), rotation=45)
 figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
-show(figure, "**Figure 11.4.** The full net before its first step, layer by layer. Left: how much of its outputs depends on the image. With the "
+show(figure, "**Figure 11.3.** The full net before its first step, layer by layer. Left: how much of its outputs depends on the image. With the "
              "printed values it fades about a thousandfold. Right: bias 1 with small weights switches nearly all neurons of conv4 and "
              "conv5 on, for all images; the 2012 code's larger weights leave them a choice.")
 
 # %% [markdown]
-# So the bias of 1 in § 5 has two effects. The ReLUs do begin in their linear part: with bias 0 about half of the outputs
-# are positive, with bias 1 and the printed σ nearly all in conv4 and conv5. Fewer neurons of fc6 and fc7 are silent, and
-# all gradients are larger. But where all are positive for all images, a ReLU is no longer a nonlinearity, and the
-# constant is much larger than what depends on the image. The project made a probe with the full net, on 5,000 photographs
-# in ten classes (chance: 90 % error), one seed each. Printed values, ε = 0.01: loss at ln 10 from the second epoch
-# on, for the four epochs run. The 2012 code's, ε = 0.01: 84 % error after two epochs, then back to ln 10 for good.
-# The 2012 code's and ε = 0.001: 66 % error after one epoch, 33 % after five. So the project's default is the 2012
-# code's values (`init="paper"` are the printed ones), and ε has to fit the data. None of this says that the paper's
-# own run, on 1.2 million images, would not have learned.
+# So the bias of 1 in § 5 helps and harms. It helps, as more ReLUs begin in their linear part: with bias 0 about half of
+# the outputs are positive, with bias 1 and the printed σ nearly all in conv4 and conv5, and four fifths in fc6 and fc7.
+# It harms, as a ReLU that is positive for all images is no longer a nonlinearity, and the constant is much
+# larger than what depends on the image. In a probe with the full net and ε = 0.01 on 5,000 photographs (chapter
+# [15](15_disputed_details.ipynb) has its numbers) the loss of the printed values stayed at ln 10. The 2012 code's
+# learned, but only with ε = 0.001. So the project's default is the 2012 code's values (`init="paper"` are the printed
+# ones), and ε has to fit the data. None of this says that the paper's own run, on 1.2 million images, would not have
+# learned.
 #
 # ## A gallery of failures
 #
 # Now the small net (`"he"`, bias 0, pixels divided by 100, ε = 0.02), 50 steps of 64 images each, one thing changed
-# at a time. The loop stops when the loss is not a finite number, as `train.py` does, which then keeps the last good
-# checkpoint and names a smaller ε. (NumPy's warnings of overflow are switched off: here it is wanted.)
+# at a time, one seed. Two runs that look stuck get 100 steps, to see whether they are only slow. A run stops, as in
+# `train.py`, when its loss is not a finite number. (NumPy's warnings of overflow are switched off: here it is wanted.)
 
 # %%
 warnings.filterwarnings("ignore", category=RuntimeWarning)
 pictures = data.load(DATA)
 images, labels = pictures.train.images[:4000], pictures.train.labels[:4000]
-mean = data.mean_image(images)
-x = ((images - mean) / 100).astype(np.float32)                  # (4000, 28, 28, 1), about -2 … 2
+x = ((images - data.mean_image(images)) / 100).astype(np.float32)  # (4000, 28, 28, 1)
 classes, shape = len(pictures.classes), x.shape[1:]
 
 
-def losses(x, labels, lr=0.02, factor=1.0, **options):
-    """The loss in up to 50 steps; factor: of the gradient."""
+def losses(x, labels, lr=0.02, factor=1.0, steps=50, **options):
+    """The loss in each step; factor: of the gradient."""
     network = SmallAlexNet(classes, shape, **options)
     sgd, curve = SGD(network), []
-    for step in range(50):
-        batch = np.arange(64 * step, 64 * step + 64)
-        loss, gradients = network.loss_and_gradients(x[batch], labels[batch], step=step)
+    while len(curve) < steps and np.all(np.isfinite(curve)):
+        batch = np.arange(64 * len(curve), 64 * len(curve) + 64) % len(x)
+        loss, gradients = network.loss_and_gradients(x[batch], labels[batch], step=len(curve))
         curve.append(float(loss))
-        if not np.isfinite(loss):
-            break
         sgd.step([{name: np.float32(factor) * g for name, g in own.items()}
                   for own in gradients], lr)
     return np.array(curve)
 
+
 # %%
 gallery = {
     "healthy": losses(x, labels),
-    "printed σ = 0.01, bias 1": losses(x, labels, init="paper", bias=1.0),
-    "all weights 0": losses(x, labels, init=None),
+    "mean image not subtracted": losses((images / 100).astype(np.float32), labels),
+    "ε a hundred times too small": losses(x, labels, lr=0.0002, steps=100),
+    "printed σ = 0.01, bias 1": losses(x, labels, init="paper", bias=1.0, steps=100),
     "labels shuffled": losses(x, rng.permutation(labels)),
-    "ε a hundred times too small": losses(x, labels, lr=0.0002),
+    "all weights 0": losses(x, labels, init=None),
     "ε = 1": losses(x, labels, lr=1.0),
     "pixels not divided by 100": losses(100 * x, labels),
     "gradients summed, not averaged": losses(x, labels, factor=64),
-    "wrong sign": losses(x, labels, factor=-1),
-    "mean image not subtracted": losses((images / 100).astype(np.float32), labels)}
+    "wrong sign": losses(x, labels, factor=-1)}
 ends = {name: float(curve[-10:].mean()) for name, curve in gallery.items()}
 for name, curve in gallery.items():
-    print(f"{name:31} begins at {curve[0]:6.3f}, last ten of {len(curve):2} steps {ends[name]:.4g}")
+    end = f"last ten {ends[name]:.3f}" if np.isfinite(ends[name]) else "not finite"
+    print(f"{name:31} begins at {curve[0]:6.3f}, after {len(curve)} steps: {end}")
 
 # %% tags=["figure"]
-figure, panels = plt.subplots(3, 3, figsize=(7.6, 6), sharex=True, sharey=True)
-for axes, name in zip(panels.flat, list(gallery)[1:]):
-    axes.axhline(np.log(classes), color="0.6", ls="-", marker="", lw=1)
-    axes.plot(gallery["healthy"], color="0.4", ls=":", marker="", lw=1.2)
-    curve = np.where(np.isfinite(gallery[name]), gallery[name], np.inf)
-    axes.plot(curve, color=BLUE, ls="-", marker="")
-    if len(curve) < 50:
-        axes.plot(len(curve) - 1, 4.2, color=ORANGE, marker="X", ms=8, ls="")
-        axes.text(len(curve) + 1, 4.2, "not finite", va="center", fontsize=8)
-    axes.set_title(name, fontsize=9)
-    axes.set(ylim=(0, 4.6), xlim=(-1, 50))
-for axes in panels[-1]:
-    axes.set_xlabel("step")
-for axes in panels[:, 0]:
-    axes.set_ylabel("loss")
-show(figure, "**Figure 11.5.** Nine ways to fail, or not (solid), beside the healthy run (dotted) and the line at ln(classes), where a net "
-             "stands that knows nothing. One seed each. A cross: the loss was no longer a finite number. (Pixels not divided: the curve lies "
-             "above the frame from its first step on.)")
+figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.9))
+for i, (name, curve) in enumerate(gallery.items()):
+    axes = panels[int(i > 5)]
+    axes.plot(curve[:50], label=name, markevery=(i % 6, 6), ms=4, **(dict(color="0.5", ls="-", marker="") if not i else {}))
+panels[0].axhline(np.log(classes), color="0.6", ls="-", marker="", lw=0.8)
+panels[0].set(ylabel="loss", ylim=(0, 4.6))
+panels[1].set(yscale="log", xlim=(-0.2, 8), ylim=(0.1, 1e48))
+for axes in panels:
+    axes.set(xlabel="step")
+    axes.legend(loc="upper right", fontsize=8)
+show(figure, "**Figure 11.4.** Left: the healthy run (grey) and five that do worse; the line is at ln(classes), where a net stands that knows nothing. Four of "
+             "them cannot be told apart in 50 steps. Right, on a logarithmic scale: four that end after a few steps, when the loss is no longer a finite number.")
 
 # %% [markdown]
 # How to read such curves:
@@ -454,73 +348,31 @@ show(figure, "**Figure 11.5.** Nine ways to fail, or not (solid), beside the hea
 # | the curve | the likely cause | look at |
 # |---|---|---|
 # | stays at ln(classes), and begins there or a little above | initial values too small; the image fades | the spread between images, as above |
-# | exactly ln(classes) at step 0 | all weights 0: no layer but the last bias gets a gradient (below) | `init=None` without loading weights |
+# | exactly ln(classes) at step 0 | all weights 0: no layer but the last bias gets a gradient | `init=None` without loading weights |
 # | goes *to* ln(classes) and stays | labels do not belong to the images | ten images with their labels |
-# | goes down, far too slowly (in 50 steps it looks like the row above: only a longer run, or ten times the ε, tells them apart) | ε too small | ten times the ε |
+# | goes to ln(classes), then down, far too slowly | ε too small | a longer run or ten times the ε: 50 steps do not tell it from the rows above |
 # | shoots up within a few steps, then not finite | ε too large, or inputs, or gradients: all three enter the step as factors | a tenth of the ε; the inputs' standard deviation; the mean over the batch |
 # | goes up from the first step on, then not finite | the sign | one step with a tiny ε has to lower the loss of the same batch |
-# | little to see | the mean not subtracted: with these images and this net it matters little in 50 steps | nothing: not every departure from a recipe is a failure |
+# | goes down later and less smoothly | the mean not subtracted | nothing: a slower run is not yet a failure |
 #
 # If all weights of a net are equal, all kernels of a hidden layer compute the same, get the same gradient, and stay equal:
-# the layer is one kernel, many times. With zeros not even a gradient passes. **Expect** only the last biases to get one.
-
-# %%
-zeros = SmallAlexNet(classes, shape, init=None)
-gradients = zeros.join(zeros.loss_and_gradients(x[:64], labels[:64])[1])
-alive = [name for name, gradient in gradients.items() if np.any(gradient)]
-print("gradients from zeros:", alive)
-
-# %% [markdown]
+# the layer is one kernel, many times. With zeros not even a gradient passes.
+#
 # ## The schedule
 #
 # "When the validation error stopped improving" was judged by eye. The project's rule: no new best in the last three
 # epochs. `plateau` is a function of the errors so far and of nothing else, so that a resumed run continues alike. (The
-# 2012 code's epochs, 25, 51 and 79 of 91, are `--schedule steps --drop-at 25 51 79`.)
+# 2012 code's epochs, 25, 51 and 79 of 91, are `--schedule steps --drop-at 25 51 79`.) For an invented curve, **expect**
+# ε to fall three times and then to be `None`: the end. Chapter [12](12_training.ipynb) has a real one, which drops at
+# once with the first ÷ 10 and hardly with the second: with the large ε the weights oscillate across the valley, and
+# with the smaller one they settle at its floor.
 
 # %%
 show_source(plateau)
-
-# %% [markdown]
-# First on an invented curve, then in a training: a net with one hidden layer of 128 neurons, on our 4,000 images, with an
-# ε that is too large for it to settle. **Expect** ε to fall three times and then to be `None`: the end. And in the
-# training, **expect** the validation error to drop at once with the first ÷ 10: with the large ε the weights oscillate
-# across the valley, and with the smaller one they settle at its floor. The later divisions gain little or nothing.
-
-# %%
 invented = [0.60, 0.50, 0.45, 0.46, 0.45, 0.47, 0.38, 0.37, 0.37, 0.38,
             0.37, 0.36, 0.36, 0.36, 0.36, 0.35, 0.36, 0.36, 0.36]
 invented_rates = [plateau(0.01, invented[:n]) for n in range(len(invented) + 1)]
 print("ε of each epoch:", *(f"{rate:g}" if rate else rate for rate in invented_rates))
-
-# %%
-validation = (((pictures.validation.images[:1000] - mean) / 100).astype(np.float32),
-              pictures.validation.labels[:1000])
-plain = Network([{"flatten": Flatten(), "fc1": Linear(x[0].size, 128), "relu1": ReLU(),
-                  "fc2": Linear(128, classes)}], shape)
-initialise(plain, "he", seed=0, bias=0.0)
-sgd, errors, rates = SGD(plain), [], []
-while len(errors) < 60 and (lr := plateau(0.05, errors)) is not None:
-    for batch in rng.permutation(len(x)).reshape(-1, 50):
-        sgd.step(plain.loss_and_gradients(x[batch], labels[batch])[1], lr)
-    errors.append(float((plain.predict(validation[0]).argmax(1) != validation[1]).mean()))
-    rates.append(lr)
-first_drop = next(i for i, rate in enumerate(rates) if rate < 0.05)
-print(f"{len(errors)} epochs; best before the first drop {min(errors[:first_drop]):.1%}, "
-      f"right after it {errors[first_drop]:.1%}, best of all {min(errors):.1%}")
-
-# %% tags=["figure"]
-figure, panels = plt.subplots(1, 2, figsize=(7.2, 3), sharey=False)
-for axes, curve, epsilons, name in ((panels[0], invented, invented_rates[:-1], "invented"), (panels[1], errors, rates, "one hidden layer, 4,000 images")):
-    epochs = np.arange(1, len(curve) + 1)
-    axes.plot(epochs, 100 * np.array(curve), color=BLUE, ls="-", marker="o", ms=4)
-    for i in range(1, len(curve)):
-        if epsilons[i] < epsilons[i - 1]:
-            axes.axvline(i + 0.5, color=BLACK, ls=":", marker="", lw=1.2)
-            if epsilons[i - 1] == epsilons[0]:
-                axes.text(i + 0.6, 0.97, "ε ÷ 10", transform=axes.get_xaxis_transform(), fontsize=8, va="top")
-    axes.set(xlabel="epoch", ylabel="validation error in %", title=name)
-show(figure, "**Figure 11.6.** Validation errors, and where `plateau` divides ε by ten: after three epochs without a new best. The run on the "
-             "right falls at its first drop, and gains nothing from the others.")
 
 # %% [markdown]
 # ## Exercises
@@ -640,8 +492,8 @@ check(lambda: places_by(resting_places), places_by(lambda l, w, d, m: (w * l / (
 # Momentum lets axes of very different curvature shrink at the same rate, and raises the limit of ε from 2 to 3.8 over
 # the largest curvature. Decay inside the velocity is an L2 penalty; decoupled, the same number does a tenth as much.
 # Initial values decide whether images still differ at the last layer: with σ = 0.01 and a bias of 1 they nearly do not.
-# Most failures show in the first fifty losses, and each has its own look. The schedule divides ε by ten when the
-# validation error stops improving, and most of the gain comes at the first division.
+# Most failures show in the first fifty losses, but a few look alike and need one more test. The schedule divides ε by
+# ten when the validation error stops improving.
 #
 # Next: [12, Training](12_training.ipynb), the rule at work for thirty epochs.
 #
@@ -656,31 +508,27 @@ assert (paths[0.03, 0.9][:, 0] > 0.1).any() and (paths[0.03, 0][:, 0] <= 0).all(
 assert rule_difference < 1e-14
 assert all(np.abs(factors[m] - derived[m]).max() < 0.02 and abs(limits[m] - 2 * (1 + m)) < 0.06 for m in factors)
 on_floor = ((1 - 0.9**0.5) ** 2 < lambdas) & (lambdas < (1 + 0.9**0.5) ** 2)
-assert np.allclose(derived[0.9][on_floor], 0.9**0.5) and 1441.5 < floor < 1442.5 and on_floor.mean() > 0.8
-grows = [needed[1000][i] / needed[10][i] for i in range(3)]
-assert 70 < grows[0] < 140 and 6 < grows[1] < 14 and grows[2] < 1.1 and needed[1000][0] > 3000 and needed[10][2] > 3 * needed[10][0]
-assert abs(-speeds[0][199] / 0.1 - 10) < 1e-6                               # terminal speed
-assert same_before < 1e-12 and until == 65 and speeds[0][200:].sum() < 1.5 * speeds[1][200:].sum()
-assert np.allclose(rests[0], flat / (flat + 0.0005), atol=0.02) and np.allclose(rests[1], flat / (flat + 0.00005), atol=0.02)
-ratios = {name: np.array(s[1:]) / np.array(s[:-1]) for name, s in sizes.items()}
-assert np.allclose(ratios["0.01"], 0.1**0.5, atol=0.05) and np.allclose(ratios["√(2/n)"], 1, atol=0.12)
-between = {kind: [row[1] for row in found.values()] for kind, found in starts.items()}
-assert 0.003 < between["paper"][-1] < 0.03 and between["paper"][-1] < 0.05 * starts["paper"]["fc8"][0]
-assert 500 < between["paper"][0] / between["paper"][-1] < 2000 and between["2012"][-1] > 10 * between["paper"][-1] and between["he"][-1] > 3
-assert min(row[0] for row in starts["he"].values()) > 10
-on = {kind: [found[name][2] for name in ("conv4", "conv5")] for kind, found in starts.items()}
-assert min(on["paper"]) > 0.95 and max(on["2012"]) < 0.85 and np.allclose(on["paper, bias 0"], 0.5, atol=0.1)
-assert all(starts["paper"][name][3] < 0.75 * starts["paper, bias 0"][name][3] for name in ("fc6", "fc7"))
-assert all(starts["paper"][name][4] > starts["paper, bias 0"][name][4] for name in layers if layers[name].params)
+assert np.allclose(derived[0.9][on_floor], 0.9**0.5) and on_floor.mean() > 0.8
+assert round(((1 + 0.9**0.5) / (1 - 0.9**0.5)) ** 2) == 1442
+steps = [np.log(0.1) / np.log(f) for k in (1000, 10) for f in ((k - 1) / (k + 1), (k**0.5 - 1) / (k**0.5 + 1), 0.9**0.5)]
+assert np.allclose(steps, [1151, 36, 44, 11, 3.5, 44], rtol=0.05)
+assert np.allclose(inside[200:], 0.01 * (1 + 9 * 0.9 ** np.arange(1, 101)) / (1 - 0.9)) and abs(inside[199] / 0.1 - 10) < 1e-6
+assert np.abs(inside - outside)[:200].max() < 1e-12 and until == 65
+assert np.allclose(rest, flat / (flat + 0.0005), atol=0.02) and np.allclose(w, flat / (flat + 0.00005), atol=0.02)
+paper, code_2012, he, bias_0 = starts.values()
+assert all(abs(bias_0[b][0] / bias_0[a][0] - 0.45) < 0.05 for a, b in (("fc6", "fc7"), ("fc7", "fc8")))
+assert 0.003 < paper["fc8"][0] < 0.03 and code_2012["fc8"][0] > 10 * paper["fc8"][0] and he["fc8"][0] > 3
+assert 500 < paper["conv1"][0] / paper["fc8"][0] < 2000
+on = [[found[name][1] for name in ("conv4", "conv5", "fc6", "fc7")] for found in (paper, code_2012, bias_0)]
+assert min(on[0][:2]) > 0.95 and min(on[0]) > 0.75 and max(on[1]) < 0.85 and np.allclose(on[2], 0.5, atol=0.1)
 ln = np.log(classes)
-assert ends["healthy"] < 0.75 * ln and ends["mean image not subtracted"] < 0.75 * ln
-assert all(abs(ends[name] - ln) < 0.15 for name in ("printed σ = 0.01, bias 1", "all weights 0", "labels shuffled"))
-assert ends["ε a hundred times too small"] > ends["healthy"] + 0.5 and abs(gallery["all weights 0"][0] - ln) < 1e-5
-exploding = ("ε = 1", "pixels not divided by 100", "gradients summed, not averaged", "wrong sign")
-assert all(len(gallery[name]) < 50 and not np.isfinite(gallery[name][-1]) for name in exploding)
-assert alive == ["fc8.b"]
+assert ends["healthy"] < ends["mean image not subtracted"] < 0.75 * ln and abs(gallery["all weights 0"][0] - ln) < 1e-5
+assert all(abs(ends[name] - ln) < 0.05 for name in ("printed σ = 0.01, bias 1", "all weights 0", "labels shuffled"))
+slow = gallery["ε a hundred times too small"]
+assert abs(slow[40:50].mean() - ln) < 0.15 and slow[-10:].mean() < ln - 0.03
+assert all(len(curve) < 50 and not np.isfinite(curve[-1]) for curve in list(gallery.values())[6:])
+zeros = SmallAlexNet(classes, shape, init=None)
+gradients = zeros.join(zeros.loss_and_gradients(x[:64], labels[:64])[1])
+assert [name for name, gradient in gradients.items() if np.any(gradient)] == ["fc8.b"]
 assert invented_rates[-1] is None and sorted({round(r, 9) for r in invented_rates[:-1]}) == [1e-5, 1e-4, 1e-3, 1e-2]
-assert plateau(0.05, errors) is None
-assert errors[first_drop] < np.mean(errors[:first_drop]) and min(errors) < min(errors[:first_drop])
-assert min(errors) > min(error for error, rate in zip(errors, rates) if rate > 0.004) - 0.01      # little left to gain
 print("All of it holds.")
