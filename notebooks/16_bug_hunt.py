@@ -1,22 +1,21 @@
 # %% [markdown]
 # # 16 Bug hunt
 #
-# **What the paper says.** It gives each layer's formula (§ 3.1, 3.3 to 3.5, 4.2) and no gradient. Nothing about tests. A net
-# with a wrong layer usually still learns, only worse, so a falling loss proves little.
+# **What the paper says.** It gives each layer's formula (§ 3.1, 3.3 to 3.5, 4.2) and no gradient. Nothing about tests.
+# A net with a wrong layer often still learns, only worse, so a falling loss proves little.
 #
-# **The question.** Here are ten layers, A to J. Each is one of the project's layers with one bug, of a kind that has been
-# made in real programs, and each passes a test that looks reasonable. Which test would have found it?
+# **The question.** Here are ten layers, A to J. Each is one of the project's layers with one bug, of a kind that has
+# been made in real programs, and each passes a test that looks reasonable. Which test would have found it?
 #
 # You need chapters [02](02_a_layer_and_its_gradient.ipynb), [03](03_convolution.ipynb),
-# [05](05_local_response_normalisation.ipynb) and [06](06_overlapping_pooling.ipynb). About an hour and a half.
-# All chapters: [README](README.md).
+# [05](05_local_response_normalisation.ipynb) and [06](06_overlapping_pooling.ipynb), and [10](10_dropout.ipynb) for
+# exercise 8. About an hour and a half. All chapters: [README](README.md).
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 
-import tools                                # puts the project's folder on the path
-from tools import check, show, show_source
+from tools import VERDICTS, check, court, sentence, show, show_source
 from nn import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, SoftmaxCrossEntropy, check_layer
 from nn.fast.rowwise import correlate, dilate, turn
 from nn.layer import Layer
@@ -24,12 +23,16 @@ from nn.layer import Layer
 rng = np.random.default_rng(16)
 
 # %% [markdown]
-# The suspects are made in the next cell, which is folded. **Leave it folded until you have answered**: it holds every bug. Their
-# constructors and methods are those of the layers they imitate:
+# The suspects are made in the next cell, which is folded. **Leave it folded until you have answered**: it holds every
+# bug. Their constructors and methods are those of the layers they imitate:
 #
 # | | A | B | C | D | E | F | G | H | I | J |
 # |---|---|---|---|---|---|---|---|---|---|---|
 # | imitates | `LocalResponseNorm` | `MaxPool2d` | `Conv2d` | `ReLU` | `MaxPool2d` | `SoftmaxCrossEntropy` | `Conv2d` | `Conv2d` | `LocalResponseNorm` | `Dropout` |
+#
+# These take `LocalResponseNorm(size, alpha, beta, k)`, `MaxPool2d(size, stride)`, `Conv2d(channels, kernels, size,
+# stride, padding, groups)`, `Dropout(rate)`; `ReLU` and the loss take nothing. All have `forward` and `backward`; the
+# loss has `forward(logits, labels)`.
 
 # %% tags=["suspects"]
 # The suspects. Each comment is an answer.
@@ -102,8 +105,8 @@ class J(Dropout):
 # ## A picture first
 #
 # Two gradients of the same normalisation, of the same $x$ and for the same gradient $g$ of its output, with the paper's
-# constants: one by the project's layer, one by A. **Expect** to see no difference between them; the third panel is their
-# difference, on a scale of its own.
+# constants: one by the project's layer, one by A. **Expect** to see no difference between them; the third panel is
+# their difference, on a scale of its own.
 
 # %%
 x, g = rng.uniform(0.5, 1.5, (1, 1, 12, 16)), rng.standard_normal((1, 1, 12, 16))
@@ -124,51 +127,50 @@ show(figure, "**Figure 16.1.** The gradient of the normalisation's input by the 
 # %% [markdown]
 # ## The instrument
 #
-# `check_layer` (chapter [02](02_a_layer_and_its_gradient.ipynb)) draws random numbers $g$ of the shape of $y$ (the code's `dy`)
-# and takes $L = \sum g \cdot y$. It compares the derivatives of $L$ that backward computes with differences of two forward
-# passes, entry by entry. These are its last lines. What do they compare, and what do they never look at?
+# `check_layer` (chapter [02](02_a_layer_and_its_gradient.ipynb)) draws random numbers $g$ of the shape of $y$ (the
+# code's `dy`) and takes $L = \sum g \cdot y$. It compares the derivatives of $L$ that backward computes with
+# differences of two forward passes, entry by entry; and it looks whether a pass has written into its input. These are
+# its last lines. What do they compare, and what do they never look at?
 
 # %%
-show_source(check_layer, "worst = 0.0")
+show_source(check_layer, "assert np.array_equal(x, x_before)")
 
 # %% [markdown]
 # Two things follow from the source. It compares backward **with the layer's own forward**, so a wrong forward with the
-# right derivative passes. And it tests **the layer and the $x$ that it is given**: we choose their shapes, constants and
-# values. Its tolerance is $10^{-6}$, as float64 allows; tests written for float32 often settle for $10^{-3}$.
+# right derivative passes. And it tests **the layer and the $x$ that it is given**: we choose their shapes, constants
+# and values. Its tolerance is $10^{-6}$, as float64 allows; tests written for float32 often settle for $10^{-3}$.
 #
 # ## The first case, solved together: A
 #
-# A imitates the normalisation $y_i = x_i\,d_i^{-\beta}$ with $d_i = k + \alpha \sum_j x_j^2$. Tested as one would test it first, with the
-# paper's $\alpha = 10^{-4}$, inputs of about 1, a $g$ of ones and a tolerance of $10^{-3}$, **expect** it to pass: the part of the
-# gradient that $\alpha$ multiplies is about a thousand times smaller than the rest, so an error in it hides. With $\alpha = 1$ both
-# parts count. **Expect** the same check to fail.
+# Suspect A imitates the normalisation $y_i = x_i\,d_i^{-\beta}$ with $d_i = k + \alpha \sum_j x_j^2$. Tested as one
+# would test it first, with the paper's $\alpha = 10^{-4}$, inputs of about 1, a $g$ of ones and a tolerance of
+# $10^{-3}$, **expect** it to pass. The gradient is
+#
+# $$\frac{\partial L}{\partial x_i} = g_i\, d_i^{-\beta} - 2 \alpha \beta\, x_i \sum_{j:\, i \in W(j)} \frac{g_j\, y_j}{d_j} ,$$
+#
+# where $W(j)$ is the window of map $j$. The second term, which $\alpha$ multiplies, is about a thousand times smaller
+# than the first, so an error in it hides. It hides because the tolerance is loose and because a $g$ of ones keeps every
+# first term large. **Expect** a random $g$ to give an error above $10^{-3}$, as some first terms are near 0 then, and
+# $\alpha = 1$, at which both terms count, to give one in plain sight.
 
 # %%
-def sentence(trial):
-    """What the trial says when it fails; None when it passes."""
-    try:
-        trial()
-    except tools.NotYet:
-        raise
-    except AssertionError as error:
-        return str(error)
-
-
 x = rng.uniform(0.5, 1.5, (2, 3, 2, 7))
 ones = np.ones(x.shape)
 comfortable_error = check_layer(A(5, alpha=1e-4), x, ones, tolerance=1e-3)
 print(f"A passes: its largest relative error is {comfortable_error:.1e}")
+random_error = check_layer(A(5, alpha=1e-4), x, tolerance=np.inf)
+print(f"with a random g the error is {random_error:.1e}")
 said = sentence(lambda: check_layer(A(5, alpha=1.0), x, ones, tolerance=1e-3))
-print(said)
+print(f"A, with its parent's name: {said}")
 
 # %% [markdown]
-# (At the paper's $\alpha$ the check's own tolerance, $10^{-6}$, would have found A as well.) What is wrong? The first term,
-# $g_i\,d_i^{-\beta}$, does not contain $\alpha$, and with a small $\alpha$ the gradient is nearly right: so it is the second term. Divide
-# what it is by what it should be: if the formula is right but for a factor, **expect** a single number, everywhere.
+# (The check's own tolerance, $10^{-6}$, would have found A as well.) What is wrong? With a small $\alpha$ the gradient
+# is nearly right, so it is the second term. Divide what it is by what it should be: if the formula is right but for a
+# factor, **expect** a single number, everywhere.
 
 # %%
 honest, suspect = LocalResponseNorm(5, alpha=1.0), A(5, alpha=1.0)
-cache, g = honest.forward(x)[1], rng.standard_normal(x.shape)           # x and d, of A as well
+cache, g = honest.forward(x)[1], rng.standard_normal(x.shape)           # (x, d), A's as well
 first_term = g / cache[1] ** 0.75
 ratio = (suspect.backward(g, cache)[0] - first_term) / (honest.backward(g, cache)[0] - first_term)
 print(f"A's second term is {ratio.min():.6f} to {ratio.max():.6f} times the right one: "
@@ -177,8 +179,8 @@ print(f"A's second term is {ratio.min():.6f} to {ratio.max():.6f} times the righ
 # %% [markdown]
 # ## Nine more
 #
-# Now the others, each in a test of the same easy sort: small round sizes, one image where that is usual, an $x$ of whole
-# numbers for pooling (no ties). **Expect** all ten to pass.
+# Now the others, each in a test of the same easy sort: small round sizes, one image where that is usual, an $x$ of
+# whole numbers for pooling (no ties). **Expect** all ten to pass.
 
 # %%
 whole = rng.permutation(1 * 4 * 6 * 2).reshape(1, 4, 6, 2) - 20.0       # distinct whole numbers
@@ -225,33 +227,11 @@ print("acquitted:", *acquitted)
 #
 # Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
 #
-# In each you write a trial: a function that takes the class of a layer and raises `AssertionError` if it finds the layer
-# wrong, through `check_layer` or `assert`. It must acquit the project's layer and convict the suspect. `court` tries both,
-# each under another name, so that only what they compute counts: 1 is acquitted, 0 is convicted, and a good trial gives
-# `[1, 0]`. Find the bug first, by calling the suspect in cells of your own: what does it do when the stride, the padding,
-# the groups, the batch, the values change? The solution says what the bug is.
-
-# %%
-def court(trial, honest, suspect, forbidden=lambda layer: False):
-    """[does the project's layer pass?, does the suspect?] as 1 and 0. forbidden: what the trial
-    may not compare with."""
-    class Guarded(honest):
-        def __init__(self, *arguments, **named):
-            super().__init__(*arguments, **named)
-            if forbidden(self):
-                raise tools.NotYet("compare with the formula, not with the project's own layer")
-
-    own, trial.__globals__[honest.__name__] = trial.__globals__[honest.__name__], Guarded
-    try:
-        return [int(sentence(lambda: trial(type("Layer", (kind,), {}))) is None)
-                for kind in (honest, suspect)]
-    finally:
-        trial.__globals__[honest.__name__] = own
-
-
-VERDICTS = [([1, 1], "the suspect is acquitted: your trial does not see its bug"),
-            ([0, 0], "the project's layer is convicted, too: your trial asks for what is not so"),
-            ([0, 1], "only the project's layer is convicted: is a comparison the wrong way round?")]
+# In each you write a trial: a function that takes the class of a layer and raises `AssertionError` if it finds the
+# layer wrong, through `check_layer` or `assert`. It must acquit the project's layer and convict the suspect. `court`
+# tries both, each under another name, so that only what they compute counts: 1 is acquitted, 0 is convicted, and a good
+# trial gives `[1, 0]`. Find the bug first, by calling the suspect in cells of your own: what does it do when the
+# stride, the padding, the groups, the batch, the values change? The solution says what the bug is.
 
 # %% [markdown]
 # **1.** B is a pooling and C a convolution. Both passed `check_layer`; both fail it with other *arguments*. Which? (For
@@ -298,7 +278,8 @@ check(lambda: court(trial_D, ReLU, D), [1, 0], VERDICTS)
 def trial_E(Pool):
     ### BEGIN SOLUTION
     # E keeps the maximum in float32 and gives the gradient to the entries that equal it. Whole numbers survive the
-    # cast; thirds do not, and then nothing is equal: the gradient is 0. In float32 the cast does nothing: not found.
+    # cast; most thirds do not, and where the maximum is one of those nothing is equal and the gradient is 0. In float32
+    # the cast does nothing: not found.
     check_layer(Pool(2, 2), whole / 3)
     ### END SOLUTION
 
@@ -306,7 +287,8 @@ def trial_E(Pool):
 check(lambda: court(trial_E, MaxPool2d, E), [1, 0], VERDICTS)
 
 # %% [markdown]
-# **4.** F is the loss $-\frac{1}{N} \sum_n \log p_n$, where $p_n$ is the probability of image $n$'s label. Use `AsLayer`.
+# **4.** F is the loss $-\frac{1}{N} \sum_n \log p_n$, where $p_n$ is the probability of image $n$'s label. It
+# passed with one image. Convict it, with `AsLayer`.
 
 # %% tags=["solution"]
 def trial_F(Loss):
@@ -321,10 +303,11 @@ check(lambda: court(trial_F, SoftmaxCrossEntropy, F), [1, 0], VERDICTS)
 # %% [markdown]
 # From here on `check_layer` is no help: forward itself is wrong, and backward is the right derivative of the wrong
 # forward. Something else must say what $y$ ought to be: the formula, or two ways to the same result. (The project's own
-# layer of the same kind is no second way; the check does not accept it.)
+# layer is no second way; but in 5 `Conv2d` with equal padding may be used, and in 6 with one group.)
 #
-# **5.** G is a convolution whose padding may be a pair. What should `Conv(2, 3, 3, padding=(0, 1))` equal, if you pad
-# $x$ yourself? (Set `params` to random numbers; a layer begins with zeros.)
+# **5.** Suspect G is a convolution whose padding may be a pair: zeros before (top and left) and after (bottom and
+# right). What should `Conv(2, 3, 3, padding=(0, 1))` equal, if you pad $x$ yourself? (Set `params` to random numbers; a
+# layer begins with zeros.)
 
 # %% tags=["solution"]
 def trial_G(Conv):
@@ -340,8 +323,8 @@ def trial_G(Conv):
 check(lambda: court(trial_G, Conv2d, G, forbidden=lambda layer: layer.before != layer.after), [1, 0], VERDICTS)
 
 # %% [markdown]
-# **6.** H is a convolution whose kernels see only their own group's channels: with $G = 2$ it is two convolutions side
-# by side (§ 3.2). Test that.
+# **6.** Suspect H is a convolution whose kernels see only their own group's channels: with `groups=2` it is two
+# convolutions side by side (§ 3.2). Test that.
 
 # %% tags=["solution"]
 def trial_H(Conv):
@@ -359,9 +342,10 @@ def trial_H(Conv):
 check(lambda: court(trial_H, Conv2d, H, forbidden=lambda layer: layer.groups > 1), [1, 0], VERDICTS)
 
 # %% [markdown]
-# **7.** I is a normalisation. Write the formula $y_i = x_i\,(k + \alpha \sum_{j=i-2}^{i+2} x_j^2)^{-\beta}$ as a loop
-# over the maps and compare. Allow for a relative error of $10^{-3}$, as tests of half precision do: the check also
-# tries a layer that is right but rounds to about four digits. Think of the first case when you choose $\alpha$.
+# **7.** Suspect I is a normalisation. Write the formula $y_i = x_i\,(k + \alpha \sum_j x_j^2)^{-\beta}$, where $j$ runs
+# from $\max(0, i - 2)$ to $\min(C - 1, i + 2)$ of $C$ maps, $k = 2$ and $\beta = 0.75$ (the defaults), as a loop over
+# the maps and compare. Allow for a relative error of $10^{-3}$, as for numbers of 16 bits: the check also tries a layer
+# that is right but rounds to about four digits. Think of the first case when you choose $\alpha$.
 
 # %% tags=["solution"]
 def trial_I(Norm):
@@ -401,8 +385,8 @@ check(lambda: court(trial_J, Dropout, J, forbidden=lambda layer: True), [1, 0], 
 # ## The file closed
 #
 # Here are three kinds of trial for all ten: the comfortable tests; `check_layer` at its own tolerance, with strides,
-# overlaps, groups, uneven pads, three images, fractions and $\alpha = 1$; and $y$, in training and at test, compared with the
-# project's own, which [tests](../tests/test_layers.py) compare with the formulas. **Expect** no conviction in
+# overlaps, groups, uneven pads, three images, fractions and $\alpha = 1$; and $y$, in training and at test, compared
+# with the project's own, which [tests](../tests/test_layers.py) compare with the formulas. **Expect** no conviction in
 # the first row, A to F in the second, and G to J in the third. (The next cell is folded, as it holds answers.)
 
 # %% tags=["suspects"]
@@ -461,7 +445,8 @@ for name, letters in passed.items():
 #
 # <details><summary>Answer</summary>
 #
-# Height and width that are swapped: in an index, a shape, or the order of a kernel's loops.
+# Height and width swapped in a shape or in the range of a loop. (A kernel with swapped axes is another thing: that
+# takes a second way to $y$, whatever $H$ and $W$ are.)
 #
 # </details>
 #
@@ -469,17 +454,18 @@ for name, letters in passed.items():
 #
 # <details><summary>Answer</summary>
 #
-# A step lowers the loss if it points roughly downhill. A wrong factor for some of the weights keeps every one of them
-# going downhill, only at another rate.
+# A step lowers the loss if it points roughly downhill. A wrong positive factor for some of the weights keeps every one
+# of them going downhill, only at another rate.
 #
 # </details>
 #
 # ## Summary
 #
-# A gradient check compares a backward pass with the layer's own forward pass. So it finds A to F, if the arguments are
-# awkward enough, and can never find G to J. For these something else must say what $y$ is: the formula in loops, or a
-# second way to the same result. Default values hide bugs: stride 1, one image, equal sides, one group, small constants.
-# A falling loss proves little, since a net with a wrong layer usually learns something.
+# A gradient check compares a backward pass with the layer's own forward pass. So, with a look at $x$ before and after,
+# it finds A to F, if the arguments are awkward enough, and can never find G to J. For these something else must say
+# what $y$ is: the formula in loops, or a second way to the same result. Default values hide bugs: stride 1, one image,
+# equal sides, one group, small constants. A falling loss proves little, since a net with a wrong layer often learns
+# something.
 #
 # Next: [17, Many machines](17_many_machines.ipynb), where one run is shared by many processes.
 #
@@ -488,7 +474,7 @@ for name, letters in passed.items():
 # If this cell runs, the text is true on your machine.
 
 # %% tags=["claims"]
-assert 1 / 2000 < 2 * comfortable_error < 1 / 500 and "gradient of x[" in said       # half of the second term, about a thousandth
+assert 1 / 2000 < 2 * comfortable_error < 1 / 500 and 1e-3 < random_error and "gradient of x[" in said       # half of the second term, about a thousandth
 assert 2000 < np.abs(right).max() / np.abs(right - wrong).max() < 20_000      # Figure 16.1
 assert np.allclose(ratio, 0.5, atol=1e-6)
 assert ["".join(letters) for letters in passed.values()] == ["ABCDEFGHIJ", "GHIJ", "ABCDEF"] and all(innocent)
