@@ -289,7 +289,7 @@ show(figure, "**Figure 13.4.** Test images (above each: its label) and the five 
 #
 # The last layer sees $F$ numbers for each image (4096 in the paper, 512 here): its *features*. The paper takes the
 # Euclidean distance of these, $\lVert f(x) - f(x') \rVert$, and finds that neighbours in it belong together, where
-# neighbours in pixels do not always (§ 6.1). We look for the six nearest training images of the test images, both ways.
+# neighbours in pixels do not always (§ 6.1). We look for the six nearest training images of 1,000 test images, both ways.
 # The search is plain: all distances, then the smallest.
 
 # %%
@@ -301,20 +301,21 @@ show_source(nearest)
 # On photographs they do not.)
 
 # %%
-pool, queries = embedded.train, embedded.test.images                # 9,000 images to look among
+pool, queries = embedded.train, embedded.test.images[:1000]         # 9,000 images to look among
 index, features = (np.concatenate([net.features(images[i:i + 250])
                                    for i in range(0, len(images), 250)])
-                   for images in (pool.images, queries))            # (9000, 512), (2000, 512)
-near = {"features": nearest(features, index, 6)[1],                 # (2000, 6): indices in pool
-        "pixels": nearest(queries.reshape(2000, -1).astype(np.float32), pool.images, 6)[1]}
-same = {name: (pool.labels[found] == truth[:, None]).mean(1) for name, found in near.items()}
-better = same["features"] - same["pixels"]                          # (2000,)
+                   for images in (pool.images, queries))            # (9000, 512), (1000, 512)
+near = {"features": nearest(features, index, 6)[1],                 # (1000, 6): indices in pool
+        "pixels": nearest(queries.reshape(1000, -1).astype(np.float32), pool.images, 6)[1]}
+wanted = truth[:1000, None]
+same = {name: (pool.labels[found] == wanted).mean(1) for name, found in near.items()}
+better = same["features"] - same["pixels"]                          # (1000,)
 print("of the six nearest, of the same class:",
       ", ".join(f"{share.mean():.1%} by {name}" for name, share in same.items()),
-      f" difference {better.mean():.1%} ± {better.std() / np.sqrt(2000):.1%} (standard error)")
+      f" difference {better.mean():.1%} ± {better.std() / np.sqrt(1000):.1%} (standard error)")
 
 # %% tags=["figure"]
-some = [*np.argsort(-better, kind="stable")[:3], *rng.integers(0, 2000, 2)]     # three where features do best, two at random
+some = [*np.argsort(-better, kind="stable")[:3], *rng.integers(0, 1000, 2)]     # three where features do best, two at random
 figure, panels = plt.subplots(len(some), 15, figsize=(7.4, 3.2), width_ratios=[1, 0.3, *[1] * 6, 0.3, *[1] * 6])
 for axes in panels.flat:
     axes.axis("off")
@@ -327,7 +328,7 @@ for line, q in zip(panels, some):
                 axes.text(-1, 7, "×", color=ORANGE, fontsize=13, fontweight="bold")
 for column, text in ((0, "image"), (2, "nearest by features"), (9, "nearest by pixels")):
     panels[0, column].set_title(text, fontsize=9, loc="left").set_in_layout(False)
-show(figure, "**Figure 13.5.** Test images and their six nearest training images (×: another class). Upper three: where features do best against pixels, of 2,000; lower two: "
+show(figure, "**Figure 13.5.** Test images and their six nearest training images (×: another class). Upper three: where features do best against pixels, of 1,000; lower two: "
              "drawn at random. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.")
 
 # %% [markdown]
@@ -339,10 +340,10 @@ show(figure, "**Figure 13.5.** Test images and their six nearest training images
 # %%
 shifted = np.roll(queries, 3, axis=2)
 shifted[:, :, :3] = 0           # what left on the right must not come back on the left
-shifted_features = np.concatenate([net.features(shifted[i:i + 250]) for i in range(0, 2000, 250)])
+shifted_features = np.concatenate([net.features(shifted[i:i + 250]) for i in range(0, 1000, 250)])
 after = {"features": nearest(shifted_features, index, 6)[1],
-         "pixels": nearest(shifted.reshape(2000, -1).astype(np.float32), pool.images, 6)[1]}
-same_after = {name: np.mean(pool.labels[found] == truth[:, None]) for name, found in after.items()}
+         "pixels": nearest(shifted.reshape(1000, -1).astype(np.float32), pool.images, 6)[1]}
+same_after = {name: np.mean(pool.labels[found] == wanted) for name, found in after.items()}
 for name, share in same_after.items():
     print(f"by {name:8} of the same class: {same[name].mean():.1%}, of moved images {share:.1%}")
 
