@@ -38,7 +38,7 @@ def decode_item(item, size, channels=3):
 def decode(raw, size, channels=3):
     """(size, size, C) uint8 of an image file's bytes, or raises an exception of any type, which `reason` describes.
 
-    Pixels stay as they are stored: an EXIF orientation is ignored, as the 2012 pipeline did; what is transparent becomes white;
+    Pixels stay as they are stored: an EXIF orientation is ignored; what is transparent becomes white;
     CMYK, palettes and the like become RGB as Pillow converts them; 16-bit greys keep their upper 8 bits. The content,
     not the name, determines the format; of several frames the first is used.
     """
@@ -71,8 +71,9 @@ def prepare(image, size, channels):
     """(H, W, C) uint8 of a Pillow image, on white where it is transparent: its short side becomes `size` pixels, then its
     central square is cut out.
 
-    The square is cut first and then scaled: the same result, without a large intermediate image. Shrinking averages
-    all pixels that it covers (Pillow's BILINEAR; the paper names no filter). size None keeps H and W.
+    The square is cut first and then scaled: the same square but for a shift of less than a pixel, without a large
+    intermediate image. Shrinking averages all pixels near a new one (Pillow's BILINEAR; the paper names no filter). size
+    None keeps H and W.
 
     A JPEG file that has not been decoded yet is decoded at 1/2, 1/4 or 1/8 of its size, where twice `size` is left of
     both sides and `size` is at least 256: there the mean difference stays under 1 grey level (0.6 at most, in 133

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import tools
-from tools import BLACK, ORANGE, check, photo, show, show_source
+from tools import BLACK, check, photo, show, show_source
 import data
 from imaging.decode import decode, prepare, reason
 from imaging.views import central_views, mean_image, view_side
@@ -90,7 +90,6 @@ for square in (prepare(disc, 256, 1)[:, :, 0], squashed):
     print(f"the disc is now {high} pixels high and {wide} wide: {high / wide:.2f}")
 tiny = pictures["chelsea"].resize((102, 68), Image.Resampling.BILINEAR)     # its short side: 68
 up = prepare(tiny, 256, 3)                                                  # scaled up
-print(f"68 → 256: a factor of {256 / 68:.1f}; one pixel in {256**2 / 68**2:.0f} is news")
 
 # %% tags=["figure"]
 figure, panels = plt.subplots(1, 4, figsize=(7.6, 2.2))
@@ -104,73 +103,34 @@ show(figure, "**Figure 1.2.** Left pair: the cut keeps the cup's shape and loses
              f"Photographs: {credits[2]}; {credits[1]}.", dpi=100)
 
 # %% [markdown]
-# ## Scale, then cut, or the other way round
-#
-# Read literally, the recipe is this:
-
-# %%
-def scale_then_cut(image, size):
-    """(size, size, 3) int, and the box it came from, in the file's pixels: left, top, right,
-    bottom."""
-    short = min(image.size)
-    width, height = (round(side * size / short) for side in image.size)     # whole pixels
-    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size) // 2, (height - size) // 2
-    box = left, top, left + size, top + size
-    across, down = image.width / width, image.height / height               # old pixels per new one
-    return (np.asarray(scaled.crop(box), int),
-            (left * across, top * down, (left + size) * across, (top + size) * down))
-
-
-show_source(prepare)
-
-# %% [markdown]
-# The project's function cuts first and scales the square alone. (`draft` makes large JPEG files faster, and does
-# nothing here.) For a square photograph both do the same. For others, **expect** the naive square to lie a fraction
-# of a pixel elsewhere: its scaled picture has a whole number of pixels, and the square begins at a whole one of them.
-# If `resize` is given the naive square's own place, only rounding should be left: at most 1 grey level of 255.
-
-# %%
-apart, rounding, moved = {}, {}, {}
-for name, picture in pictures.items():
-    naive, box = scale_then_cut(picture, 256)
-    there = picture.resize((256, 256), Image.Resampling.BILINEAR, box=box)
-    own = (picture.width - min(picture.size)) // 2          # where the project's square begins
-    apart[name] = np.abs(naive - squares[name]).mean()
-    rounding[name] = np.abs(naive - np.asarray(there)).max()
-    moved[name] = abs(box[0] - own) * 256 / min(picture.size)
-    print(f"{name:17} left edge {moved[name]:.2f} pixels off: "
-          f"grey levels differ by {apart[name]:.2f} on average; "
-          f"at the same place by {rounding[name]} at most")
-
-# %% [markdown]
-# So the two agree but for a shift of less than a pixel. § 4.1 will move the image by up to 31 pixels on purpose, so
-# this shift hardly matters; in grey levels it shows where edges are sharp.
+# (`prepare` cuts first and scales the square alone, which takes less memory. The paper's order rounds to whole pixels in
+# between, so its square lies up to a pixel elsewhere, which does not matter.)
 #
 # ## The filter
 #
 # The paper does not say how a new pixel is made of the old ones. It matters. The test picture for it is the zone
-# plate: rings that get finer outwards. With $r$ for the distance from the middle in pixels and $n$ for the side, the
-# brightness is $\cos(\pi r^2 / n)$; the phase grows by $2 \pi r / n$ per pixel, so there are $r / n$ rings per pixel,
-# half a ring at the edge. We shrink 512 pixels to 128. A ring needs two pixels to be seen, one light and one dark (the sampling theorem of Nyquist and Shannon); so
-# a quarter of the side can show rings only where there were fewer than 1/8 per old pixel: for $r < 64$, which is 16
-# new pixels. Farther out, the only honest answer is even grey; we measure between 40 and 60 new pixels from the
-# middle. **Expect** that of the filter that weighs all pixels that a new one covers, and rings out of nowhere
-# (*aliasing*) from one that takes the nearest, or the nearest four.
+# plate: rings that get finer outwards. At the distance of $\rho$ pixels from the middle the brightness is
+# $\cos(\pi \rho^2 / 512)$; the phase grows by $2 \pi \rho / 512$ per pixel, so there are $\rho / 512$ rings per pixel, half a
+# ring at the edge. We shrink 512 pixels to 128. A ring needs two pixels to be seen, one light and one dark (the
+# sampling theorem of Nyquist and Shannon); so a quarter of the side can show rings only where there were fewer than 1/8
+# per old pixel: for $\rho < 64$, which is 16 new pixels. Farther out, the only honest answer is even grey; we measure
+# between 40 and 60 new pixels from the middle. **Expect** that of a filter that weighs all old pixels near the new one
+# (Pillow's, with a triangle two new pixels wide, which is eight old ones here), and rings out of nowhere (*aliasing*) from
+# a filter that takes the nearest old pixel, or the nearest four.
 
 # %%
-n = 512
-row, column = np.mgrid[:n, :n] - n / 2 + 0.5
-plate = Image.fromarray(np.uint8(np.rint(127.5 + 127.5 * np.cos(np.pi * (row**2 + column**2) / n))))
+row, column = np.mgrid[:512, :512] - 255.5
+plate = np.cos(np.pi * (row**2 + column**2) / 512)
+plate = Image.fromarray(np.uint8(np.rint(127.5 + 127.5 * plate)))
 shrunk = {"nearest pixel": plate.resize((128, 128), Image.Resampling.NEAREST),
           "nearest four": plate.transform((128, 128), Image.Transform.AFFINE, (4, 0, 0, 0, 4, 0),
                                           Image.Resampling.BILINEAR),
-          "all it covers": plate.resize((128, 128), Image.Resampling.BILINEAR)}
+          "triangle filter": plate.resize((128, 128), Image.Resampling.BILINEAR)}
 row, column = np.mgrid[:128, :128] - 63.5
 outside = (np.hypot(row, column) > 40) & (np.hypot(row, column) < 60)
 ghosts = {name: np.asarray(picture, float)[outside].std() for name, picture in shrunk.items()}
 for name, ghost in ghosts.items():
-    print(f"{name:13}: where it should be even grey, "
+    print(f"{name:15}: where it should be even grey, "
           f"the standard deviation is {ghost:4.1f} grey levels")
 
 # %% tags=["figure"]
@@ -180,14 +140,14 @@ for axes, image, name in zip(panels, (plate, *shrunk.values()), ("zone plate, 51
     axes.set_title(name)
     axes.axis("off")
 show(figure, "**Figure 1.3.** A zone plate, and three ways to shrink it to 128×128. In the three small pictures only the "
-             "rings in the middle are true. (The first is itself drawn at about half its size, by a filter that weighs all pixels: its finest rings are "
+             "rings in the middle are true. (The first is itself drawn at about half its size, by a filter of this kind: its finest rings are "
              "grey already, and faint false ones show at its edges.)")
 
 # %% [markdown]
 # Photographs of cloth, fences or tiles are zone plates in part, and a net would get to see the false rings. The name
-# "bilinear" alone does not say which filter it is: to some libraries it means the nearest four, to Pillow (and here)
-# a triangle as wide as the shrinking asks for. A program that trains with one filter and tests with the other is tested on
-# images of a kind that it has not seen.
+# "bilinear" alone does not say which filter it is: to some libraries it means the nearest four, to Pillow (and here) the
+# triangle. A program that trains with one filter and tests with the other is tested on images of a kind that it has not
+# seen.
 #
 # ## Odd files
 #
@@ -226,9 +186,8 @@ for name, raw in files.items():
         print(f"{name:17}left out: {reasons[name]}")
 
 # %% [markdown]
-# Grey becomes three equal channels. What is transparent becomes white, as on paper: the half transparent
-# photograph is half white. The turn is
-# ignored, as in the 2012 code, so such a picture is on its side; a program that turns must turn in training and in
+# Grey becomes three equal channels. What is transparent becomes white, as on paper: the half transparent photograph is
+# half white. The turn is ignored, so such a picture is on its side; a program that turns must turn in training and in
 # testing. Files that cannot be read are named and left out; `data.load` gives up if they are more than 1 % of all.
 #
 # ## The mean image
@@ -247,13 +206,11 @@ for image in images:
     total += image
 m = total / len(images)
 mean_difference = np.abs(m - mean_image(images)).max()
-left_over = np.abs((images - m).mean(0)).max()
-print(f"mean of all: {m.mean():.1f}; largest difference from the project's: {mean_difference:.0e}; "
-      f"what is left after subtracting: {left_over:.0e}")
+print(f"mean of all: {m.mean():.1f}; largest difference from the project's: {mean_difference:.0e}")
 show_source(mean_image)
 
 # %% tags=["figure"]
-figure, panels = plt.subplots(1, 4, figsize=(7.6, 2.3), width_ratios=[1, 1, 1, 1.75])
+figure, panels = plt.subplots(1, 3, figsize=(6, 2.9))
 centred = images[0] - m
 limit = np.abs(centred).max()
 for axes, image, name, low, high in ((panels[0], m, "mean m", 0, 255), (panels[1], images[0], "image x", 0, 255),
@@ -262,13 +219,8 @@ for axes, image, name, low, high in ((panels[0], m, "mean m", 0, 255), (panels[1
     axes.set_title(name)
     axes.axis("off")
     figure.colorbar(shown, ax=axes, shrink=0.6, orientation="horizontal", ticks=[low, (low + high) / 2, high], format="%.0f")
-panels[3].axis("off")
-panels[3].set_title("means of the classes")
-sheet = np.concatenate([np.concatenate([images[labels == c].mean(0) for c in range(i, i + 5)], axis=1) for i in (0, 5)])
-panels[3].imshow((sheet / 255).squeeze())
 show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes at once: shirts, trousers and shoes lie on one another. "
-             "Subtracting it makes grey out of what is usual (0) and leaves what is special about this image. Right: the means of the ten "
-             "classes, black 0, white 255.")
+             "Subtracting it makes grey out of what is usual (0) and leaves what is special about this image.")
 
 # %% [markdown]
 # The sum is kept in `float64`. In bytes it would begin again at 256, and `float32` holds every whole number only up to
@@ -278,9 +230,9 @@ show(figure, "**Figure 1.4.** The mean of 8,000 images is a ghost of all classes
 #
 # The mean must be aligned with the image: for a view cut out of the image, the mean is cut at the same place. The 2012
 # code instead took the mean's *central* part for every view (`kind="centre"`). Many later programs take one mean per
-# channel (`kind="channel"`), which has no place. For the central view the first two are the same; **expect** a corner
-# view to differ. Pixel and channel means differ by what has a usual place in the images. **Expect** much of that in
-# Fashion-MNIST, where clothes are always in the middle.
+# channel (`kind="channel"`), the same number at every place. For the central view the first two are the same;
+# **expect** a corner view to differ. Pixel and channel means differ where something usually lies at the same place:
+# **expect** a lot in Fashion-MNIST, where clothes are always in the middle.
 
 # %%
 side = view_side(images.shape[1])           # 7/8 of 28, rounded down: 24, as 224 is 7/8 of 256
@@ -296,42 +248,46 @@ print(f"central view: {central_difference:.0e}; "
       f"pixel means from the channel's: {channel.mean():.1f}")
 
 # %% [markdown]
-# In photographs the difference is smaller: the sky is usually above and the object in the middle, but not always.
-#
 # ## Why subtract it
 #
-# Take a single neuron. Its output is $y = \sum_i x_i w_i + b$, with a weight $w_i$ for each pixel $x_i$. Let it learn to tell shoes from other clothes: the target
-# $t$ is 1 for a sandal, a sneaker or a boot and −1 for everything else. The loss of one image is $L = \frac12 (y - t)^2$. Its derivative is
+# Take a single neuron. Its output is $y = \sum_i x_i w_i + b$, with a weight $w_i$ for each pixel $x_i$. Let it learn to
+# tell shoes from other clothes: the target $t$ is 1 for a sandal, a sneaker or a boot and −1 for everything else. The loss
+# of one image is $L = \frac12 (y - t)^2$. Its derivative is
 #
 # $$\frac{\partial L}{\partial w_i} = (y - t)\, \frac{\partial y}{\partial w_i} = (y - t)\, x_i ,$$
 #
-# and a step of *gradient descent* moves every weight against it, $w_i \leftarrow w_i - \varepsilon\, \partial L / \partial w_i$, with a small
-# number ε. Raw pixels are not negative, so from one image *all* weights get gradients of one sign, that of $y - t$: all go up or all go down. A
-# weight that should go up while its neighbour goes down has to wait for another image. Over a batch the gradients are averaged, and the signs can differ.
-# **Expect** full agreement for one image with raw pixels (of the weights that move: where the pixel is 0 none does), and about as many ups as downs with
-# the mean subtracted. In a batch much of the difference is evened out.
+# and a step of *gradient descent* moves every weight against it, $w_i \leftarrow w_i - \varepsilon\, \partial L / \partial w_i$,
+# with a small number ε. Raw pixels are not negative, so from one image *all* weights get gradients of one sign, that of
+# $y - t$: all go up or all go down. Over a batch the gradients are averaged, and the signs can differ. We count how many of
+# the weights that move (where the pixel is 0 none does) have the sign of the majority. The neuron has no bias; the targets'
+# mean is subtracted instead, which is what a bias does where the inputs have mean 0. (Raw inputs would gain a little from
+# one.) **Expect** all of them for one image with raw pixels, and about two thirds with the mean subtracted; and over
+# batches of 128 no difference any more.
 
 # %%
 x = images.reshape(len(images), -1).astype(float)                           # (8000, 784)
 targets = np.where(np.isin(labels, [5, 7, 9]), 1.0, -1.0)                   # Fashion-MNIST's shoes
+targets -= targets.mean()
 inputs = {"raw": x, "minus channel mean": x - mean_image(images, "channel").ravel(),
           "minus pixel mean": x - mean_image(images).ravel()}
 agree = {}
 for name, z in inputs.items():
-    for count in (1, 128):
-        gradient = (0 - targets[:count]) @ z[:count] / count                # zero weights: y = 0
-        up = (gradient > 0).sum() / max((gradient != 0).sum(), 1)           # of the moving weights
-        agree[name, count] = max(up, 1 - up)
+    for count in (1, 128):                                                  # 60 batches of each
+        gradients = np.array([-targets[first:first + count] @ z[first:first + count]
+                              for first in range(0, 60 * count, count)])    # zero weights: y = 0
+        up = (gradients > 0).sum(1) / (gradients != 0).sum(1)
+        agree[name, count] = np.maximum(up, 1 - up).mean()
     print(f"{name:19} gradients of the majority's sign: "
           f"one image {agree[name, 1]:4.0%}, a batch of 128 {agree[name, 128]:4.0%}")
 
 # %% [markdown]
-# Signs are one difference, speed is another. Suppose that all weights change a little in the same direction, by $\delta$ each. With raw pixels the output of *every* image
-# moves by $\delta \sum_i x_i$, which is large and nearly the same for all images. With the mean subtracted $\sum_i x_i$ is sometimes positive, sometimes negative,
-# and on average 0. So with raw pixels there is one direction in which the loss is very steep, and ε must be small enough for it. All other
-# directions, those that tell shoes from shirts, have to learn with this small ε. Now measure it. Each way gets all 8,000 images in each
-# step, zero weights at the start, and the best ε of a list. (We subtract the targets' mean too, so that no bias is needed.) **Expect** the raw pixels to need the smallest ε, and the loss to fall faster the more of the mean
-# is gone.
+# So the signs matter for single images. What is left in batches is speed. Suppose that all weights change a little in the
+# same direction, by $\delta$ each. With raw pixels the output of *every* image moves by $\delta \sum_i x_i$, which is large and
+# nearly the same for all images. With the mean subtracted $\sum_i x_i$ is sometimes positive, sometimes negative, and on
+# average 0. So with raw pixels there is one direction in which the loss is very steep, and ε must be small enough for it.
+# All other directions, those that tell shoes from shirts, have to learn with this small ε. Now measure it. Each way gets
+# all 8,000 images in each step, zero weights at the start, and the best ε of a list. **Expect** the raw pixels to need the
+# smallest ε, and the loss to fall faster the more of the mean is gone.
 
 # %%
 def descend(z, lr, steps=40):
@@ -344,7 +300,7 @@ def descend(z, lr, steps=40):
     return np.array(losses)
 
 
-rates, own = 1e-8 * 2.0 ** np.arange(9), (targets - targets.mean()).astype(np.float32)
+rates, own = 1e-8 * 2.0 ** np.arange(9), targets.astype(np.float32)
 with np.errstate(over="ignore", invalid="ignore"):                          # where ε is too large
     curves = {name: np.array([descend(z.astype(np.float32), lr) for lr in rates])   # (ε, step)
               for name, z in inputs.items()}
@@ -366,34 +322,28 @@ show(figure, "**Figure 1.5.** One neuron learns to tell shoes from other clothes
              "diverges, and with raw pixels that happens first.")
 
 # %% [markdown]
-# That is one neuron. In a deep net each layer sees the outputs of the one before, and ReLUs make those positive again; what the mean of the
-# *input* does is a beginning. (LeCun, Bottou, Orr and Müller give this argument in "Efficient BackProp", 1998.)
+# That is one neuron. In a deep net each layer sees the outputs of the one before, and the paper's ReLUs (§ 3.1) put out no
+# negative numbers, so there the problem is back; subtracting the mean of the *input* is a beginning. (LeCun, Bottou, Orr
+# and Müller give this argument in "Efficient BackProp", 1998.)
 #
 # ## Why only the mean
 #
-# **No standard deviation.** To divide each input by its standard deviation makes sense where inputs have different
-# units. Pixels have one unit. For ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224
-# and 0.225 of red, green and blue, with pixels from 0 to 1: equal within 3 %. To divide by nearly one number is a change of ε (exercise 4). And per
-# *pixel* it does harm where a pixel hardly ever changes. **Expect** that of the corners of Fashion-MNIST: a stray
-# grey level becomes the loudest input of all.
+# To divide each input by its standard deviation makes sense where inputs have different units. Pixels have one unit. For
+# ImageNet, torchvision's documentation gives the standard deviations 0.229, 0.224 and 0.225 of red, green and blue, with
+# pixels from 0 to 1: equal within 3 %. To divide by nearly one number is a change of scale: ε and the initial weights must
+# follow (exercise 4), and nothing else changes. And per *pixel* it does harm where a pixel hardly ever changes. **Expect**
+# that of the corners of Fashion-MNIST: a stray grey level becomes the loudest input of all.
 
 # %%
-channel_std = np.array([0.229, 0.224, 0.225])               # torchvision's, for ImageNet
 deviation = images.std(axis=0)
 divided = (images - m) / np.maximum(deviation, 1e-9)
 quiet = np.unravel_index(np.abs(divided).max(axis=0).argmax(), deviation.shape)
-print("channels of ImageNet: largest / smallest standard deviation "
-      f"{channel_std.max() / channel_std.min():.3f}")
 print(f"pixels of Fashion-MNIST: standard deviations {deviation.min():.2f} … {deviation.max():.0f}")
 print(f"after dividing, the largest input is {np.abs(divided).max():.0f}, "
       f"at pixel {tuple(map(int, quiet[:2]))}; "
       f"before, {np.abs(images - m).max() / images.std():.1f} standard deviations of all")
 
 # %% [markdown]
-# **No decorrelation.** One could go further and transform the pixels so that they are uncorrelated (*whitening*). In
-# photographs neighbouring pixels are nearly equal, so the transform has to amplify small differences between neighbours a lot, and the camera's noise with them. A net can
-# learn such a filter itself if it is of use. Subtracting the mean costs one subtraction and amplifies nothing.
-#
 # ## Exercises
 #
 # Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
@@ -459,19 +409,19 @@ check(lambda: np.concatenate([folded_bias(*case) for case in cases]), np.concate
        (np.concatenate([-m_ @ W for W, b, m_ in cases]), "b is missing"), (np.concatenate([b for W, b, m_ in cases]), "that is the bias as it was: is m in it?")])
 
 # %% [markdown]
-# **4.** Now all inputs are divided by one number $s$, and the weights multiplied by $s$: the outputs are the same.
+# **4.** Now all inputs are divided by one number $c$, and the weights multiplied by $c$: the outputs are the same.
 # Which ε' for the weights keeps them the same through all steps of plain gradient descent, if ε did before? (How does
 # the gradient of the new weights differ? How far should they go?)
 
 # %% tags=["solution"]
-def new_rate(lr, s):
+def new_rate(lr, c):
     ### BEGIN SOLUTION
-    return lr * s**2                    # the gradient is divided by s, and the way to go multiplied by s
+    return lr * c**2                    # the gradient is divided by c, and the way to go multiplied by c
     ### END SOLUTION
 
 # %% tags=["check"]
 check(lambda: [new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
-      [([0.1, 0.05], "one s is for the gradient; the weights have to go s times as far as well"),
+      [([0.1, 0.05], "one c is for the gradient; the weights have to go c times as far as well"),
        ([0.0001, 50], "the other way round: smaller inputs make smaller gradients")])
 
 # %% [markdown]
@@ -505,16 +455,17 @@ check(lambda: [new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
 #
 # No. The net has learned with one constant image subtracted from every input, and its biases belong to that constant.
 # Another mean for each image is another function of the image: it would remove the brightness, which the net was
-# trained to see. And statistics of test images must not enter the input.
+# trained to see. (It would be allowed if training had done the same; the paper's did not.)
 #
 # </details>
 #
 # ## Summary
 #
-# A photograph is scaled until its shorter side has 256 pixels, and the central square is kept; a ratio of 3 : 2 loses a third. The filter that
-# scales must weigh all pixels that a new one covers, or false rings appear. The mean image is summed in `float64`, as sums in bytes or in `float32` go wrong
-# without a warning. Subtracting it keeps the gradients of a neuron's weights from all having one sign and allows a larger ε. Dividing by the standard deviation
-# would hardly change anything, as all pixels have the same unit.
+# A photograph is scaled until its shorter side has 256 pixels, and the central square is kept; a ratio of 3 : 2 loses a
+# third. The filter that scales must weigh all old pixels near a new one, or false rings appear. The mean image is summed in
+# `float64`, as sums in bytes or in `float32` go wrong without a warning. From a single image, all weights of a neuron get
+# gradients of one sign; subtracting the mean ends that and, what matters more, allows a larger ε. Dividing by a standard
+# deviation per channel only changes the scale, and dividing per pixel makes nearly constant pixels loud.
 #
 # Next: [02, A layer and its gradient](02_a_layer_and_its_gradient.ipynb), where the derivatives of a whole net come from.
 #
@@ -526,19 +477,24 @@ check(lambda: [new_rate(0.01, 10), new_rate(0.5, 0.1)], [1, 0.005],
 assert all(square.shape == (256, 256, 3) for square in squares.values()) and lost["astronaut"] == 0 and 1 - 1 / 5 == 0.8
 assert all(abs(lost[name] - 1 / 3) < 0.01 for name in ("chelsea", "coffee", "rocket")) and round(256 / 68, 1) == 3.8
 assert abs(roundness[0] - 1) < 0.03 and abs(roundness[1] - 1.5) < 0.05
-assert apart["astronaut"] == 0 and max(rounding.values()) <= 1 and max(moved.values()) < 1 and max(apart.values()) > 0.5
-assert ghosts["all it covers"] < 3 and ghosts["nearest four"] > 20 and ghosts["nearest pixel"] > 60
+for picture in pictures.values():                                           # the paper's order: less than a new pixel elsewhere
+    longer, shorter = max(picture.size), min(picture.size)
+    scaled = round(longer * 256 / shorter)
+    assert abs((scaled - 256) // 2 * longer / scaled - (longer - shorter) // 2) < shorter / 256
+assert ghosts["triangle filter"] < 3 and ghosts["nearest four"] > 20 and ghosts["nearest pixel"] > 60
 assert (decoded["grey"] == decoded["grey"][:, :, :1]).all() and (decoded["EXIF says: turn"] == decoded["plain JPEG"]).all()
 assert np.abs(decoded["CMYK"] - decoded["plain JPEG"]).mean() < 3
 assert np.abs(decoded["PNG called .JPEG"] - (squares["coffee"].astype(float) * 128 / 255 + 127)).max() < 4    # half of it, and half of white
 assert reasons.keys() == {"truncated", "a web page", "empty"} and "truncated" in reasons["truncated"]
-assert mean_difference < 1e-4 and left_over < 1e-9
+assert mean_difference < 1e-4
 assert np.float32(2**28) + np.float32(250) == 2**28 + 256 and 2**28 < 250 * 1_200_000 < 2**29
 assert central_difference < 1e-4 and corner.mean() > 5 and channel.mean() > 20
-assert agree["raw", 1] == 1 and max(agree[name, 1] for name in list(inputs)[1:]) < 0.75
-assert agree["raw", 128] < 0.9
+assert agree["raw", 1] == 1 and all(0.6 < agree[name, 1] < 0.75 for name in list(inputs)[1:])
+assert np.ptp([agree[name, 128] for name in inputs]) < 0.05
+least = [0.5 * np.mean((z @ np.linalg.lstsq(z.T @ z, z.T @ targets)[0] - targets)**2) for z in (x, np.c_[x, np.ones(len(x))])]
+assert 1 < least[0] / least[1] < 1.1                                        # what a bias would gain with raw pixels
 assert rates[best["raw"]] < rates[best["minus channel mean"]] <= rates[best["minus pixel mean"]]
 assert ends["raw"].min() > 1.1 * ends["minus channel mean"].min() and ends["minus channel mean"].min() > 1.03 * ends["minus pixel mean"].min()
 assert all(0 < best[name] < len(rates) - 1 for name in inputs)              # no best ε at an end of the list
-assert channel_std.max() / channel_std.min() < 1.03 and deviation.min() < 3 and np.abs(divided).max() > 30 and np.abs(images - m).max() < 4 * images.std()
+assert 0.229 / 0.224 < 1.03 and deviation.min() < 3 and np.abs(divided).max() > 30 and np.abs(images - m).max() < 4 * images.std()
 print("All of it holds.")

@@ -163,3 +163,35 @@ def check_gradients(make, x, forward=None):
         return max(errors)
 
     print(f"Right: largest relative error {called(worst):.0e}.")
+
+
+def sentence(trial):
+    """What the trial says when it fails; None when it passes."""
+    try:
+        trial()
+    except NotYet:
+        raise
+    except AssertionError as error:
+        return str(error)
+
+
+def court(trial, honest, suspect, forbidden=lambda layer: False):
+    """[does the project's layer pass?, does the suspect?] as 1 and 0, each under another name (chapter 16). forbidden:
+    which layers of the project's the trial may not compare with."""
+    class Guarded(honest):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            if forbidden(self):
+                raise NotYet("compare with the formula, not with the project's own layer")
+
+    own, trial.__globals__[honest.__name__] = trial.__globals__[honest.__name__], Guarded
+    try:
+        return [int(sentence(lambda kind=kind: trial(type("Layer", (kind,), {}))) is None)
+                for kind in (honest, suspect)]
+    finally:
+        trial.__globals__[honest.__name__] = own
+
+
+VERDICTS = [([1, 1], "the suspect is acquitted: your trial does not see its bug"),
+            ([0, 0], "the project's layer is convicted, too: your trial asks for what is not so"),
+            ([0, 1], "only the project's layer is convicted: is a comparison the wrong way round?")]
