@@ -92,7 +92,7 @@ for axes, p, title in ((panels[1], before, "initial values"), (panels[2], after,
         axes.text(0.03, place, name[:24], va="center", fontsize=8)
     axes.set(title=title, xlim=(0, 1), xlabel="probability", yticks=[])
     axes.invert_yaxis()
-show(figure, f"**Figure 0.1.** The five best guesses for one photograph: with random initial values (all near 0.5 %, too short to be seen), and after ten steps on this "
+show(figure, f"**Figure 0.1.** The five best guesses for one photograph: with random initial values (0.5 % and less, bars too short to be seen), and after ten steps on this "
              f"very photograph. It was learned by heart, which is not the same as knowing what coffee looks like. {credit}")
 
 # %% [markdown]
