@@ -58,12 +58,12 @@ for axes, what, label, factor in ((panels[0], "loss", "loss", 1), (panels[1], "t
         axes.plot(epochs, [factor * row[f"{part}_{what}"] for row in log], markevery=3, label=name)
     for drop in (18.5, 26.5):
         axes.axvline(drop, color="0.5", lw=1, ls=":", marker="")
-    axes.set(xlabel="epoch", ylabel=label, ylim=(0, None))
+    axes.set(xlabel="epoch", ylabel=label, xlim=(-0.5, 31.5), ylim=(0, None))
 panels[0].legend()
-for x, text in ((9, "ε = 0.02"), (22.5, "0.002"), (28.4, "0.0002")):
+for x, text in ((9, "ε = 0.02"), (22.5, "0.002"), (29, "0.0002")):
     panels[1].text(x, 1.5, text, ha="center", fontsize=8, color="0.35")
 show(figure, "**Figure 12.1.** A run of the small net: loss and error by epoch, on the training images as the log counts them, and on the "
-             "held-out ones. Dotted: where ε is divided by ten. Before the first line both fall slowly, validation with jumps; behind it validation drops within one epoch and training within two; the second changes little. From epoch 11 on training is below validation.")
+             "held-out ones. Dotted: where ε is divided by ten. Before the first line both fall slowly, validation with jumps; behind it validation drops within one epoch and training within two; the second changes little. From epoch 11 on the training loss is below the validation loss.")
 
 # %% [markdown]
 # Three things in this figure need an explanation: why the training curve begins *above* the validation curve, which
@@ -215,7 +215,8 @@ for name, value in fair.items():
 # %% [markdown]
 # Training is better than in the log; how much each of the three contributes was not measured. On 200 validation images
 # (± 3 points) no overfitting can be seen after six epochs. So a training curve *above* the validation curve says
-# nothing; one *below* it, as from epoch 11 on in Figure 12.1, shows overfitting, and less of it than there is.
+# nothing; one *below* it, as that of the loss from epoch 11 on in Figure 12.1, shows overfitting, and less of it than
+# there is.
 #
 # ## Jumps, and the drop
 #
