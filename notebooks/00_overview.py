@@ -11,10 +11,10 @@
 # **The question.** What goes in, what comes out? Can the printed numbers be counted again, each of them? And how much
 # arithmetic is "five to six days"?
 #
-# You need NumPy's arrays, and no other chapter. About one hour with the exercises. All chapters: [README](README.md).
+# You need NumPy's arrays, and no other chapter: words that a later one explains are in brackets or linked. About one
+# hour with the exercises. All chapters: [README](README.md).
 
 # %%
-import ast
 import csv
 
 import matplotlib.pyplot as plt
@@ -30,9 +30,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## A picture first
 #
-# This is the whole net, made and run in two lines. It takes images of 224×224 pixels with three colours and pixels
-# from 0 to 255, less a mean (§ 2). With a single photograph at hand, we subtract the mean colour of that. Out come
-# 1000 probabilities, one per class.
+# This is the whole net, made and run in two lines. It takes images of 224×224 pixels with three colours and pixels from
+# 0 to 255, minus the mean of the training images (§ 2). With a single photograph at hand, we subtract the mean colour
+# of that. Out come 1000 probabilities, one per class.
 
 # %%
 picture, credit = photo("coffee", 224)
@@ -43,9 +43,9 @@ print(image.shape, "→", before.shape,
       f"   sum {before.sum():.6f}, smallest {before.min():.5f}, largest {before.max():.5f}")
 
 # %% [markdown]
-# The classes have names. Their order is that of WordNet's numbers for them, the usual one; the file comes with
-# the project. The net has only its random initial values, so its five best guesses mean nothing. **Expect** all of
-# the probabilities to be small, none above 2 %, and the wrong names.
+# The classes have names. Their order is that of WordNet's numbers for them (ImageNet's classes come from this
+# dictionary); the file comes with the project. The net has only its random initial values, so its five best guesses
+# mean nothing. **Expect** all of the probabilities to be small, none above 2 %, and the wrong names.
 
 # %%
 with open(tools.ROOT / "datasets" / "imagenet_classes.tsv", encoding="utf-8") as file:
@@ -65,9 +65,10 @@ for name, probability in best(before):
 #
 # Now the shortest training there is: show it this one photograph ten times, and say each time that the answer is
 # "espresso". The loss is $-\ln p$, with $p$ the probability that the net gives to the right class. A net that spreads
-# its guesses evenly has the loss $\ln 1000 = 6.91$. Every step computes the gradient of the loss for all parameters, and the update rule of § 5 moves
-# them. Two settings are not the paper's: ε = 0.001 instead of § 5's 0.01, and the initial values of the authors' 2012 code instead of the printed ones
-# (chapters [11](11_learning.ipynb) and [15](15_disputed_details.ipynb) say why). **Expect** a loss that begins near 7 and ends near 0.
+# its guesses evenly has the loss $\ln 1000 = 6.91$. Every step computes the gradient of the loss for all parameters,
+# and the update rule of § 5 moves them. Two settings are not the paper's: ε = 0.001 instead of § 5's 0.01, and the
+# initial values of the authors' 2012 code instead of the printed ones (chapters [11](11_learning.ipynb) and
+# [15](15_disputed_details.ipynb) say why). **Expect** a loss that begins near 7 and ends near 0.
 
 # %%
 label = np.array([names.index("espresso")])
@@ -91,19 +92,22 @@ for axes, p, title in ((panels[1], before, "initial values"), (panels[2], after,
         axes.text(0.03, place, name[:24], va="center", fontsize=8)
     axes.set(title=title, xlim=(0, 1), xlabel="probability", yticks=[])
     axes.invert_yaxis()
-show(figure, f"**Figure 0.1.** The five best guesses for one photograph: with random initial values, and after ten steps on this "
+show(figure, f"**Figure 0.1.** The five best guesses for one photograph: with random initial values (0.5 % and less, bars too short to be seen), and after ten steps on this "
              f"very photograph. It was learned by heart, which is not the same as knowing what coffee looks like. {credit}")
 
 # %% [markdown]
-# That is overfitting at its purest, and a test as well: a net that cannot learn one image by heart has a bug. From
-# here to the paper's 37.5 % it takes 1.2 million other images, ways to make more of them (§ 4.1), dropout (§ 4.2),
-# and patience (§ 5).
+# That is pure overfitting (learning the training images instead of what they have in common), and a test as well: a net
+# that cannot learn one image by heart has a bug, or settings that do not fit. From here to the paper's 37.5 % it takes
+# 1.2 million other images, ways to make more of them (§ 4.1), dropout (neurons switched off at random, § 4.2), and
+# patience (§ 5).
 #
 # ## Layer by layer
 #
-# Inside, an image becomes a stack of maps, with fewer and fewer pixels, until 6×6 pixels with 256 maps are left, which the last three layers, fully connected, turn into 4096, 4096 and 1000 numbers. The paper has two
-# towers, one per GPU. `AlexNet(towers=1)` is the same net in one piece, with the same weights, and easier to walk
-# through. **Expect** both to agree within rounding.
+# With random initial values again: inside, an image becomes a stack of maps (one for each kernel), with fewer and fewer
+# pixels, until 6×6 pixels with 256 maps are left. The last three layers are fully connected: each of their neurons sees
+# all numbers before it. They put out 4096, 4096 and 1000 numbers. The paper has two towers (halves of the net), one per
+# GPU; after some layers they exchange their maps. `AlexNet(towers=1)` is the same net in one piece, with the same
+# weights, and easier to walk through. **Expect** both to agree within rounding.
 
 # %%
 whole, maps = AlexNet(towers=1), {}
@@ -128,7 +132,7 @@ for column, name in enumerate(("conv1", "pool1", "pool2", "relu3", "relu4", "poo
     panels[0, column].set_title(f"{name}\n{maps[name].shape[1]}×{maps[name].shape[2]}, {maps[name].shape[3]} maps", fontsize=8)
 show(figure, "**Figure 0.2.** Two of the maps (those that vary most) after six of the layers, with random initial values; black "
              "is each map's smallest value, white its largest. The first layer's maps still show the cup. The resolution falls "
-             "from 55×55 to 6×6, the number of maps rises from 96 to 256.")
+             "from 55×55 to 6×6, the number of maps rises from 96 to 384 and ends at 256.")
 
 # %% [markdown]
 # ## Counting
@@ -161,8 +165,8 @@ print(f"{parameters:,} parameters, {neurons:,} neurons, {multiply_adds:,} multip
 # 27 \cdot 27 \cdot 256 = 186{,}624 \text{ neurons}.$$
 #
 # Every weight is used at each of the $27 \cdot 27$ places: $307{,}200 \cdot 27 \cdot 27 = 223{,}948{,}800$
-# multiply-adds. So the "60 million" of the abstract are 60,965,224. Seven of the eight printed neuron counts agree
-# with ours, and one does not.
+# multiply-adds. So the "60 million" of the abstract are 60,965,224, rounded down. Seven of the eight printed neuron
+# counts agree with ours, and one does not.
 #
 # ## The number that is wrong
 #
@@ -181,8 +185,9 @@ print(f"{printed:,} / 96 = {printed // 96} =",
 
 # %% [markdown]
 # It is $55 \cdot 48 \cdot 96$: the right product with one 55 replaced by 48, the number of kernels in one tower. That
-# the authors mistyped it so is a guess. That it is a slip is not: no square map gives it, and their own abstract speaks
-# for the other number. **Expect** the sum with 290,400 to be the nearer one to 650,000.
+# the authors mistyped it so is a guess. That it is a slip, three things say: no square map gives it; the printed
+# 27·27·256 neurons of the second layer need a map of 55 or 56 pixels a side before pooling by 3/2; and the sum with
+# 290,400 fits the abstract better. **Expect** that sum to be the nearer one to 650,000.
 
 # %%
 as_printed = neurons - rows[0].neurons + printed
@@ -217,21 +222,21 @@ show(figure, "**Figure 0.3.** Where parameters (plain), neurons (stripes) and mu
 
 # %% [markdown]
 # This has consequences for everything that follows. fc6 needs most of the memory for weights, the convolutions most of
-# the time, and conv1 most of the memory for maps. It also corrects a detail of the paper: § 1 says that no
-# convolutional layer has more than 1 % of the parameters. The third has 1.45 %, the fourth 1.09 %.
+# the arithmetic, and conv1 the largest part of the memory for maps (44 %). It also corrects a detail of the paper: § 1
+# says that no convolutional layer has more than 1 % of the parameters. The third has 1.45 %, the fourth 1.09 %.
 #
 # ## Five to six days
 #
-# How much work is the training? Going forward, an image takes $M = 724{,}406{,}816$ multiply-adds. Backward, each
-# layer with weights computes two products of the same size: the gradient of its weights, and the gradient of its
-# input, for the layer before. So a step takes about $3M$ per image. (The first layer has no layer before it, which saves
-# 5 %: exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
+# How much work is the training? Going forward, an image takes $M = 724{,}406{,}816$ multiply-adds. Backward, each layer
+# with weights computes two products of the same size: the gradient of its weights, and the gradient of its input, for
+# the layer before. So a step takes about $3M$ per image. (The first layer has no layer before it, which saves 5 %:
+# exercise 3.) With 1.2 million images and about 90 passes over them (§ 5):
 #
 # $$3 \cdot 724{,}406{,}816 \cdot 1.2 \cdot 10^6 \cdot 90 \approx 2.3 \cdot 10^{17}.$$
 #
 # One GTX 580 has 512 arithmetic units that run at 1.544 GHz, each with one multiply-add per cycle (the manufacturer's
-# figures). That is its peak; memory access, and whatever is not a matrix product, comes on top. **Expect** the
-# paper's time to mean roughly 230 images a second, and about three tenths of the two cards' peak.
+# figures). That is its peak rate; memory access, and whatever is not a matrix product, takes further time. **Expect**
+# the paper's time to mean roughly 230 images a second, and about three tenths of the two cards' peak.
 
 # %%
 work = 3 * multiply_adds * 1.2e6 * 90
@@ -248,10 +253,11 @@ print(f"in all {work:.2e} multiply-adds; "
       f"at the peak of both cards {work / (2 * peak) / day:.1f} days")
 
 # %% [markdown]
-# With this arithmetic nobody could have been done before one and a half days on these cards. How long would the
-# machine that ran this notebook take? We time the gradients of 16 images beside one product of two matrices of
-# 1024×1024 numbers, which tells what the processor can do. **Expect** no more multiply-adds a second than in the
-# product (give or take what else the machine is doing).
+# So this arithmetic takes at least 1.7 days on these cards (1.6 without the first layer's spared product). How long
+# would the machine that ran this notebook take? We time the gradients of 16 images beside one product of two matrices
+# of 1024×1024 numbers. Multiply-adds are counted as if each convolution were done directly; this program needs fewer
+# (chapter [18](18_fewer_multiplications.ipynb)), so it may come near the product's rate, or pass it. **Expect** less
+# than three times that rate.
 
 # %%
 batch, labels = rng.standard_normal((16, 224, 224, 3), np.float32), rng.integers(0, 1000, 16)
@@ -266,8 +272,8 @@ print(f"1.2 million images, 90 times: {1.2e6 * 90 * step_time / 16 / day:.0f} da
 
 # %% [markdown]
 # And the memory? The net can say what training takes on each of its towers' devices with batches of 128: its weights,
-# and as many velocities and gradients; the maps that backward will need; the layer at work; and the next batches, on
-# their way in. **Expect** well under the 3 GB of a card for each tower.
+# and as many velocities (§ 5's running sums of gradients) and gradients; the maps that backward will need; the layer at
+# work; and the next batches, on their way in. **Expect** well under the 3 GB of a card for each tower.
 
 # %%
 ledger = net.memory(128)
@@ -279,13 +285,14 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed),
       f"   both: {sum(needed) / 2**30:.2f} GiB of 3")
 
 # %% [markdown]
-# This is calculated for a GPU, not measured on one. By it, both towers of *this* program are just too large for one such
-# card. The paper says the same of its own net (§ 3.2), though how much its program kept it does not say: nearly half of
-# what is counted here is room for a convolution at work, which a program can choose.
+# (1 GiB is 2³⁰ bytes; we take the card's 3 GB as 3 GiB.) This is calculated for a GPU, not measured on one. By it, both
+# towers of *this* program do not fit on one such card. That proves little: nearly half of what is counted is room for a
+# convolution at work, which a program can choose. The paper says of its own net that it did not fit (§ 3.2), not by how
+# much.
 #
 # ## A map of the code
 #
-# A batch goes through the program in this order; the files say the rest themselves, in their first lines.
+# A batch goes through the program in this order; each file's first lines say more.
 #
 # | | file | the paper | chapter |
 # |---|---|---|---|
@@ -304,16 +311,7 @@ print(f"{'all':20}" + "".join(f"{n / 2**20:10.0f}" for n in needed),
 # | the loop around all this; its options and the files of a run | `train.py`, `training/` | § 5 | [12](12_training.ipynb) |
 # | errors, ensembles, Figures 3 and 4 | `evaluate.py`, `results/` | § 6 | [13](13_results.ipynb) |
 
-# %%
-files = [tools.ROOT / name for name in ("alexnet.py", "data.py", "train.py", "evaluate.py")]
-files += sorted((tools.ROOT / "nn").glob("*.py"))
-for file in files:
-    text = file.read_text(encoding="utf-8")
-    first = ast.get_docstring(ast.parse(text)).split("\n\n")[0].replace("\n", " ")
-    print(f"{file.relative_to(tools.ROOT).as_posix():18} {len(text.splitlines()):4} lines  "
-          f"{first[:90]}{'…' * (len(first) > 90)}")
-
-# %% [markdown]
+#
 # The best place to begin reading is where Figure 2 is: one line per layer, for one tower. `K1` to `K5` are the
 # kernels of a tower, `F` its neurons in a fully connected layer; where the figure's lines cross from one card to the
 # other there is an `exchange`.
@@ -374,8 +372,8 @@ check(lambda: exact, 2_067_805_248, [(3 * multiply_adds, "the first layer does t
                              (3 * (multiply_adds - rows[0].multiply_adds), "the first layer still goes forward, and its weights have a gradient")])
 
 # %% [markdown]
-# **4.** In a net without groups, each kernel of conv2, conv4 and conv5 sees the maps of *both* towers. How many
-# parameters does the net have then?
+# **4.** In a net without groups (here conv2, conv4 and conv5 have two: half of the kernels see half of the maps), each
+# kernel of conv2, conv4 and conv5 sees the maps of *both* towers. How many parameters does the net have then?
 
 # %% tags=["solution"]
 ungrouped = ...
@@ -418,18 +416,20 @@ check(lambda: ungrouped, sum(row.parameters for row in summary(AlexNet(towers=1,
 #
 # <details><summary>Answer</summary>
 #
-# It is not undecided. Equal probabilities give ln 1000 = 6.9. A loss of 20 means that the right class gets a
-# probability near e⁻²⁰ on average, so the net is very sure of wrong classes: its inputs or initial weights are too
-# large.
+# It is not undecided. Equal probabilities give ln 1000 = 6.9. With a loss of 20 the right class of a typical image gets
+# about e⁻²⁰: the net is very sure of wrong classes. In an untrained net this usually means that its inputs or initial
+# weights are too large.
 #
 # </details>
 #
 # ## Summary
 #
-# AlexNet maps 224×224×3 numbers to 1000 probabilities, through five convolutions and three fully connected layers. It has 60,965,224 parameters, 659,272 neurons and 724,406,816
-# multiply-adds per image, and all printed counts agree with these but one: 253,440 neurons in the first layer are a slip for 290,400. The parameters are in the
-# fully connected layers, the arithmetic in the convolutions. Five to six days of training mean about three tenths of two cards' peak. A net that
-# learns one photograph by heart has a working gradient, and nothing more is shown by that.
+# AlexNet maps 224×224×3 numbers to 1000 probabilities, through five convolutions and three fully connected layers. It
+# has 60,965,224 parameters, 659,272 neurons and 724,406,816 multiply-adds per image: of eight printed neuron counts
+# seven agree, 253,440 in the first layer is a slip for 290,400, and two convolutions hold more than § 1's 1 % of the
+# parameters. The parameters are in the fully connected layers, the arithmetic in the convolutions. Five to six days of
+# training mean about three tenths of two cards' peak. A net that learns one photograph by heart has a working gradient,
+# and nothing more is shown by that.
 #
 # Next: [01, Images](01_images.ipynb), how a photograph becomes the input.
 #
@@ -454,6 +454,8 @@ assert shares["parameters"][5:].sum() > 0.9 and shares["multiply-adds"][:5].sum(
 over = {row.name: round(100 * s, 2) for row, s in zip(counted[:5], shares["parameters"]) if s > 0.01}
 assert over == {"conv3": 1.45, "conv4": 1.09}
 assert 2.3e17 < work < 2.4e17 and all(0.25 < work / (d * day) / (2 * peak) < 0.35 for d in (5, 6))
+assert 1.6 < (3 * multiply_adds - rows[0].multiply_adds) * 1.2e6 * 90 / (2 * peak) / day < 1.7
+assert [s for s in range(5, 227) if (s - 3) // 2 + 1 == 27] == [55, 56] and 0.44 < shares["neurons"][0] < 0.45
 assert 1.5 < work / (2 * peak) / day < 2 and 200 < 1.2e6 * 90 / (6 * day) < 1.2e6 * 90 / (5 * day) < 260
 assert 0.04 < rows[0].multiply_adds / (3 * multiply_adds) < 0.06
 assert max(needed) < 0.55 * 3 * 2**30 and sum(needed) > 3 * 2**30

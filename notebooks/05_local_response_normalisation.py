@@ -3,14 +3,14 @@
 #
 # **What the paper says.** ReLUs need no normalised input to learn, but dividing each response by a measure of its
 # neighbours' responses *at the same place, in other maps*, was found to help (§ 3.3). It is a kind of competition,
-# named after the lateral inhibition of real neurons. It stands after the ReLUs of the first and the second layer, and is said to
+# named after the lateral inhibition of real neurons (an active nerve cell damps its neighbours). It stands after the ReLUs of the first and the second layer, and is said to
 # lower the errors by 1.4 and 1.2 points (top-1 and top-5). A four-layer net on CIFAR-10 had 13 % test error without it and 11 % with it. The four
 # constants are no theory: the authors chose them on a validation set.
 #
 # **The question.** What do the constants 2, 5, 10⁻⁴ and 0.75 do to a picture? What is the gradient, now that every
 # output depends on five inputs? And what happens if a library divides α by five without saying so?
 #
-# You need chapter [02](02_a_layer_and_its_gradient.ipynb). About one hour with the exercises.
+# You need chapters [03](03_convolution.ipynb) and [04](04_relu.ipynb). About one hour with the exercises.
 # All chapters: [README](README.md).
 
 # %%
@@ -28,9 +28,9 @@ rng = np.random.default_rng(5)
 #
 # We need maps that compete. Take 16 kernels of 11×11 (the size of the first layer's) that answer to stripes of 16
 # directions, neighbours in the list being neighbours in direction, and let them look at a photograph with pixels from
-# 0 to 255. Then ReLU. The normalisation does little to small responses (see "Scale matters"). So these kernels have a gain of 4: their positive and
-# negative weights are four times as large as needed for a response up to 255. With a gain of 1 the picture on the right would hardly differ from the one in
-# the middle.
+# 0 to 255. Then ReLU. The normalisation does little to small responses (see "Scale matters"). So these kernels are amplified by a
+# gain of 4: the positive weights of each add up to 2, the negative ones to −2, and a response could reach 510 (here it reaches 148). With a gain of 1 the
+# picture on the right would hardly differ from the one in the middle. Which gain a trained first layer has, this chapter does not know.
 
 # %%
 image, credit = photo("rocket", 192)
@@ -59,8 +59,8 @@ for axes, maps, name in ((panels[1], a, "strongest response a"), (panels[2], b, 
 for axes in panels:
     axes.axis("off")
 show(figure, f"**Figure 5.1.** At each pixel, the strongest of 16 responses to stripes before and after normalisation (the "
-             f"paper's constants, pixels from 0 to 255). Weak edges come up beside strong ones: strong responses are held "
-             f"down, by themselves and by their neighbours. {credit}")
+             f"paper's constants, pixels from 0 to 255). Each picture has its own scale. Relative to the strongest, weak edges come up, "
+             f"wherever they are: strong responses are held down, by themselves and by the other maps. {credit}")
 
 # %% [markdown]
 # ## The formula
@@ -106,7 +106,7 @@ show_source(LocalResponseNorm.window_sum)
 
 # %% [markdown]
 # The sum over a window of neighbours is a product with a matrix that has ones near its diagonal, times α.
-# **Expect** the loops to be some hundred times slower.
+# **Expect** the loops to be about a hundred times slower.
 
 # %%
 x = rng.standard_normal((1, 13, 13, 32))
@@ -118,7 +118,7 @@ print(f"loops {1e3 * loops:.0f} ms, layer {1e3 * layer_time:.2f} ms: "
 # %% [markdown]
 # ## Scale matters
 #
-# The formula is not indifferent to scale: $k = 2$ is compared with $\alpha \sum a^2$. Take one map alone, the others silent:
+# The formula is not indifferent to scale: $k = 2$ is compared with $\alpha \sum a^2$. Take one map alone, the others zero:
 # $b = a / (2 + 10^{-4} a^2)^{0.75}$. For small $a$ this is $a / 2^{0.75} = 0.59\,a$, just a factor. The sum is as
 # large as $k$ when $a = \sqrt{2 / 10^{-4}} = 141$. Still farther, $b$ behaves like $a / a^{1.5}$: it *falls*. **Expect** a
 # peak.
@@ -140,12 +140,12 @@ for loud, curve in curves.items():
 axes.plot(alone[:200], alone[:200] / 2**0.75, color="0.6", ls="-", marker="", lw=1, label="a / 2^0.75")
 axes.set(xlabel="response a (with pixels from 0 to 255)", ylabel="normalised b")
 axes.legend()
-show(figure, "**Figure 5.2.** What becomes of a response, alone and beside a louder or softer neighbour. The neighbour holds it "
+show(figure, "**Figure 5.2.** What becomes of a response, alone and beside a stronger or weaker neighbour. The neighbour holds it "
              "down (lateral inhibition), most where the response itself is weak. Past its peak, more excitation gives less.")
 
 # %% [markdown]
-# Two things follow. With pixels scaled to 0 … 1 responses are 255 times smaller, and the layer does nearly
-# nothing but multiply by 0.59. And many libraries (the authors' own code, Caffe, PyTorch) divide their α by $n$: the same
+# Two things follow. With pixels scaled to 0 … 1 and the same weights, responses are 255 times smaller, and the layer does
+# nearly nothing but multiply by 0.59. And many libraries (the authors' own code, Caffe, PyTorch) divide their α by $n$: the same
 # "α = 1e-4" means a fifth of it. **Expect** both to be visible in the average divisor $d^\beta / k^\beta$. Expect also that half of the responses are
 # hardly divided at all: the effect is concentrated in the few strong ones.
 
@@ -165,7 +165,7 @@ for name, value in divisors.items():
           f"by {np.median(value):.5f} at the median, by {value.max():.3f} at most")
 
 # %% [markdown]
-# The paper subtracts the mean and leaves pixels on the scale 0 … 255 (§ 2). This project follows the printed α; the α that does what
+# The paper trains on centred "raw" values (§ 2), which we read as the scale 0 … 255. With a gain of 1 the layer does little even so. This project follows the printed α; the α that does what
 # the others do is `alpha=1e-4 / 5`.
 #
 # ## The gradient
@@ -187,7 +187,8 @@ for name, value in divisors.items():
 # $$\partial a_i = g_i\, d_i^{-\beta} \;-\; 2\,\alpha\,\beta\; a_i \sum_{j:\; i \in W(j)} g_j\, \frac{b_j}{d_j}.$$
 #
 # The windows are symmetric: $j$ has $i$ in its window exactly when $i$ has $j$. So the sum is the same window sum as in
-# forward, over other numbers. (A window of even size has no centre, and this would fail: the project refuses it.)
+# forward, over other numbers. (By this formula $n = 4$ would give the same five maps as
+# $n = 5$. A window of just four maps has no centre, and the argument would fail: the project refuses even $n$.)
 
 # %%
 show_source(LocalResponseNorm.backward)
@@ -197,9 +198,10 @@ gradient_error = check_layer(LocalResponseNorm(5, alpha=1.0), rng.standard_norma
 print(f"largest relative error against finite differences: {gradient_error:.0e}")
 
 # %% [markdown]
-# The second term *is* the lateral inhibition: raising $a_i$ lowers its neighbours' outputs. Here is the table of all
+# For $j \ne i$ the second term *is* the lateral inhibition (for $j = i$ it makes the peak of Figure 5.2): raising $a_i$ lowers its neighbours' outputs. Here is the table of all
 # $\partial b_j / \partial a_i$ at one pixel with nine maps, built from backward (row $j$ is what comes back for a gradient
-# that is 1 in output $j$ and 0 elsewhere). **Expect** a band of five around the diagonal: positive on it, negative beside it.
+# that is 1 in output $j$ and 0 elsewhere). **Expect** a band of five around the diagonal: positive on it (all
+# these responses are before their peak), negative beside it.
 
 # %%
 pixel = rng.uniform(0.5, 1.5, 9)
@@ -217,7 +219,7 @@ for (row, column), value in np.ndenumerate(jacobian):
               color="white" if value < 0 else BLACK)
 axes.set(xlabel="input map i", ylabel="output map j", xticks=range(9), yticks=range(9))
 figure.colorbar(picture, label=r"$\partial b_j / \partial a_i$  (in the cells: × 100)")
-show(figure, "**Figure 5.3.** The Jacobian of the normalisation at one pixel with nine active maps (α = 0.5, exaggerated so that it can be seen). Each map "
+show(figure, "**Figure 5.3.** The Jacobian of the normalisation at one pixel with nine active maps (α = 0.5, exaggerated so that it can be seen). Before its peak each map "
              "helps its own output (diagonal, light) and holds down the two neighbours on either side (dark); farther away "
              "it has no effect.")
 
@@ -237,15 +239,14 @@ print("maps that differ:", differing)
 # %% [markdown]
 # ## Does it help?
 #
-# The paper says 1.4 points for its net, and 2 points (13 % to 11 %) for a four-layer net on CIFAR-10. An effect of this size cannot be measured in a
-# minute. It takes several seeds and error bars, and a small net on small images may show no effect at all (chapter
-# [14](14_what_matters.ipynb)). Later nets (VGG in 2014) left the layer out, finding no gain.
+# An effect of one or two points cannot be measured in a minute. It takes several seeds and error bars, and a small net on small images shows none that can be told
+# from chance (chapter [14](14_what_matters.ipynb)). VGG (2014) tried the layer in one of its nets, found no gain, and left it out.
 #
 # ## Exercises
 #
 # Solutions are folded. `python notebooks/build.py blank` makes the edition without them.
 #
-# **1.** A map alone: for which $a$ is $b = a\,(k + \alpha a^2)^{-\beta}$ largest? Set the derivative to zero. (Figure 5.2 shows
+# **1.** A map alone: for which $a$ is $b = a\,(k + \alpha a^2)^{-\beta}$ largest, if $\beta > ½$? Set the derivative to zero. (Figure 5.2 shows
 # it for the paper's constants.)
 
 # %% tags=["solution"]
@@ -331,20 +332,19 @@ check(lambda: [kept, more], [580_800, 290_400], [([290_400, 290_400], "x and d a
 #
 # </details>
 #
-# **3.** How many maps are in the window of maps 0, 1 and 2 of the first layer, and of map 47, the last one of the first
-# GPU?
+# **3.** How many maps are in the window of maps 0, 1 and 2 of the first layer? And of map 47, the last one of the first
+# GPU, if the window stops at the GPU's edge?
 #
 # <details><summary>Answer</summary>
 #
-# Three, four and five. Map 47 has three (45 to 47) if the window stops at the GPU's edge, as here; it would have five
-# if it crossed.
+# Three, four and five. Map 47 has three (45 to 47), as in this project's AlexNet; it would have five if the window crossed.
 #
 # </details>
 #
 # ## Summary
 #
 # Each response is divided by a power of $k$ plus the summed squares of the responses in five neighbouring maps at the same pixel. The formula depends on the
-# scale: with pixels from 0 to 255 strong responses are held down, with pixels from 0 to 1 the layer does nearly nothing. Beyond a peak, which is $a = 200$ for the
+# scale: strong responses are held down, if pixels from 0 to 255 and the kernels' gain make them strong enough; with pixels from 0 to 1 and the same weights the layer does nearly nothing. Beyond a peak, which is $a = 200$ for the
 # paper's constants, a stronger response gives a weaker output. The gradient is a direct term minus a second window sum, which holds down the neighbours. A
 # library that divides α by five, or a window that crosses from one GPU's maps to the other's, computes another layer.
 #
@@ -361,6 +361,8 @@ assert peak == 200 and abs(curves[0][1] / alone[1] - 2**-0.75) < 1e-4 and (curve
 average = {name: value.mean() for name, value in divisors.items()}
 assert average["as printed, pixels 0 … 255"] > average["α / n, pixels 0 … 255"] > 1.001 > average["as printed, pixels 0 … 1"]
 assert average["as printed, gain 1"] < 1.01 and np.median(divisors["as printed, pixels 0 … 255"]) < 1.001
+assert all(np.allclose(s * np.maximum(s * stripes.params["W"], 0).sum((0, 1, 2)), 2 * s, atol=0.01) for s in (1, -1))
+assert round(a.max()) == 148 and (pixel < np.sqrt(2 / (0.5 * 0.5))).all()                       # before the peak
 assert gradient_error < 1e-6
 near = abs(np.subtract.outer(range(9), range(9)))
 assert (jacobian[near == 0] > 0).all() and (jacobian[(near > 0) & (near < 3)] < 0).all() and (jacobian[near > 2] == 0).all()

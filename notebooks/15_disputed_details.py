@@ -212,9 +212,10 @@ for alpha, difference in extra.items():
 # To learn, the net must tell images apart. Take each layer's output (before the ReLU) for our five photographs. A unit's
 # *spread* is the standard deviation over the images, its *level* the root mean square. Their quotient, with the sums of
 # squares over all units of a layer, is 1 if the mean over the images is zero, and 0 if all images give the same. A bias of
-# 1 that is not matched by responses of that size makes them alike. **Expect** the quotient to fall from the first layer
-# to the last, further for the paper's values than for the others, and furthest for the paper's with pixels from 0 to 1,
-# where the bias is nearly all that conv2 puts out.
+# 1 that is not matched by responses of that size makes them alike. (Figure 11.3 has the spread alone, for the paper's
+# values and the 2012 code's; here Caffe's and another scale of pixels join them.) **Expect** the quotient to fall from
+# the first layer to the last, further for the paper's values than for the others, and furthest for the paper's with
+# pixels from 0 to 1, where the bias is nearly all that conv2 puts out.
 
 # %%
 def spreads(x):

@@ -2,12 +2,13 @@
 # # 18 Fewer multiplications
 #
 # **What the paper says.** Nothing about this: its convolutions take one multiplication for each weight at each position, 665,784,864 of them for an
-# image. Winograd showed in 1980 that a correlation needs fewer. Lavin and Gray made a fast layer of it for GPUs in 2016, and this project's net uses it on a CPU.
+# image. Toom (1963) and Cook (1966) multiplied polynomials by their values at points; Winograd (1980) asked how few multiplications a correlation needs.
+# Lavin and Gray made a fast layer of it for GPUs in 2016, and this project's net uses it on a CPU.
 #
 # **The question.** How can a sum of products be computed with fewer products than it has? What does that cost in accuracy? And why does the first
 # layer, with its stride of 4, need a trick before it can take part?
 #
-# You need chapter [03](03_convolution.ipynb). About one and a half hours with the exercises. All chapters: [README](README.md).
+# You need chapters [03](03_convolution.ipynb) and [07](07_two_gpus.ipynb) (towers, groups). About one and a half hours with the exercises. All chapters: [README](README.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -41,7 +42,7 @@ for r, own in share.items():
 axes.set(xlabel="side m of a tile of outputs", ylabel="multiplications / direct ones", ylim=(0, 1.05))
 axes.legend()
 show(figure, "**Figure 18.1.** The share of the multiplications that is left, by the size of the tile. A tile of one output saves nothing. "
-             "Larger kernels save more.")
+             "Larger kernels save more; each step to a larger tile saves less than the one before.")
 
 # %% [markdown]
 # ## The product of two polynomials
@@ -51,8 +52,8 @@ show(figure, "**Figure 18.1.** The share of the multiplications that is left, by
 #
 # There is a second way. The product has degree 3, and a polynomial of degree 3 is determined by its values at 4 points. At a point $p$ the value of the
 # product is $u(p)\, g(p)$: one multiplication. So evaluate both at 4 points, multiply 4 times, and find the coefficients of the polynomial with these values. Evaluating
-# and finding are linear maps with fixed numbers in them, such as $u_0 + u_1$ for $p = 1$. If the points are small whole numbers, these maps hardly need real
-# multiplications, only sums. **Expect** the same coefficients.
+# and finding are linear maps with fixed numbers in them, such as $u_0 + u_1$ for $p = 1$. If the points are small whole numbers, these maps need
+# sums and few multiplications (the project computes them as matrix products all the same). **Expect** the same coefficients.
 
 # %%
 u, g = rng.standard_normal(2), rng.standard_normal(3)
@@ -76,37 +77,37 @@ print("convolution", np.convolve(u, g), f"  largest difference {polynomial_diffe
 #
 # $$(T^\mathsf{T} d)_i = \sum_j g_{j-i}\, d_j = \sum_k g_k\, d_{i+k} .$$
 #
-# That is the correlation. By points, $T = V^{-1} \operatorname{diag}(V g)\, V$, where $V$ evaluates at the points. So
-# $T^\mathsf{T} = V^\mathsf{T} \operatorname{diag}(V g)\, V^{-\mathsf{T}}$: the same $n$ multiplications, with the other two maps transposed and in the other
-# order. Write $A$ for $V$ with $m$ columns, $G$ for $V$ with $r$ columns, and $B$ for $V^{-\mathsf{T}}$:
+# That is the correlation. Let $E_k$ ($n$ rows, $k$ columns) evaluate a polynomial of $k$ coefficients at the $n$ points: $(E_k)_{il} = p_i^l$. Then
+# $T = E_n^{-1} \operatorname{diag}(E_r g)\, E_m$, so $T^\mathsf{T} = E_m^\mathsf{T} \operatorname{diag}(E_r g)\, E_n^{-\mathsf{T}}$: the same $n$ multiplications, with the
+# other two maps transposed and in the other order. Write $A = E_m$, $G = E_r$ and $B = E_n^{-\mathsf{T}}$:
 #
 # $$y = A^\mathsf{T} \left[ (G g) \odot (B d) \right],$$
 #
-# where $\odot$ multiplies entry by entry. (A factor of row $i$ may be moved from $B$ to $G$. The project does this, so that $B$ has whole numbers: $G$ acts on the
-# kernels, which is done once for many images.)
+# where $\odot$ multiplies entry by entry. (A factor of row $i$ may be moved from $B$ to $G$. The project does this, so that $B$, which acts on
+# every image, has nothing finer than quarters, exact in binary; ninths and fifteenths are in $G$, which acts on the kernels, once for many images.)
 #
 # ## F(2, 3) by hand
 #
 # $F(m, r)$ is the usual name for $m$ outputs of a kernel of $r$. For two outputs of three numbers, with the points 0, 1, −1 and infinity:
 #
 # $$\begin{aligned}
-# m_0 &= (d_0 - d_2)\, g_0 \\
-# m_1 &= (d_1 + d_2)\, (g_0 + g_1 + g_2) / 2 \\
-# m_2 &= (d_2 - d_1)\, (g_0 - g_1 + g_2) / 2 \\
-# m_3 &= (d_3 - d_1)\, g_2
+# q_0 &= (d_0 - d_2)\, g_0 \\
+# q_1 &= (d_1 + d_2)\, (g_0 + g_1 + g_2) / 2 \\
+# q_2 &= (d_2 - d_1)\, (g_0 - g_1 + g_2) / 2 \\
+# q_3 &= (d_3 - d_1)\, g_2
 # \end{aligned}$$
 #
-# and $y_0 = m_0 + m_1 + m_2$, $y_1 = m_1 - m_2 + m_3$. Multiply out $y_0$: the terms with $g_1$ are $d_1 g_1 / 2 + d_2 g_1 / 2 - d_2 g_1 / 2 + d_1 g_1 / 2 = d_1 g_1$, as they should
+# and $y_0 = q_0 + q_1 + q_2$, $y_1 = q_1 - q_2 + q_3$. Multiply out $y_0$: the terms with $g_1$ are $d_1 g_1 / 2 + d_2 g_1 / 2 - d_2 g_1 / 2 + d_1 g_1 / 2 = d_1 g_1$, as they should
 # be. **Expect** four multiplications to give what six gave.
 
 # %%
 def f_2_3(d, g):
     """Two outputs from four inputs d and three weights g, with four multiplications."""
-    m0 = (d[0] - d[2]) * g[0]
-    m1 = (d[1] + d[2]) * ((g[0] + g[1] + g[2]) / 2)
-    m2 = (d[2] - d[1]) * ((g[0] - g[1] + g[2]) / 2)
-    m3 = (d[3] - d[1]) * g[2]
-    return np.array([m0 + m1 + m2, m1 - m2 + m3])
+    q0 = (d[0] - d[2]) * g[0]
+    q1 = (d[1] + d[2]) * ((g[0] + g[1] + g[2]) / 2)
+    q2 = (d[2] - d[1]) * ((g[0] - g[1] + g[2]) / 2)
+    q3 = (d[3] - d[1]) * g[2]
+    return np.array([q0 + q1 + q2, q1 - q2 + q3])
 
 
 d = rng.standard_normal(4)
@@ -175,11 +176,12 @@ print(" ".join(f"F({m},{r}) {difference:.0e}" for (m, r), difference in tile_dif
 #
 # A layer has $C$ channels and $K$ kernels, and sums over the channels. The sum may be taken before the last transform, as that is linear:
 #
-# $$y_k = A^\mathsf{T} \Big( \sum_c U_{ck} \odot V_c \Big) A .$$
+# $$y_k = A^\mathsf{T} M_k\, A, \qquad M_k = \sum_c U_{ck} \odot V_c .$$
 #
-# At each of the $n^2$ points, the bracket is a product of a matrix $V$ (tiles × channels) with a matrix $U$ (channels × kernels). So a layer consists of three kinds of matrix
+# At each of the $n^2$ points, $M$ is a product of a matrix $V$ (tiles × channels) with a matrix $U$ (channels × kernels). So a layer consists of three kinds of matrix
 # products. The first takes the tiles of the image to points, the second multiplies over the channels, point by point, and the third takes points to
-# outputs. Only the second has as many multiplications as a convolution, and a matrix product is what a processor does best.
+# outputs. Most of the multiplications are in the second (see "Layer by layer"). In the code, `Grid` knows where the tiles are, `blocks` cuts the images into portions that stay in cache,
+# `fold` adds the zeros around the maps, and `to_points` and `from_points` are the transforms.
 
 # %%
 show_source(WinogradConv2d.forward)
@@ -204,13 +206,13 @@ for size in (3, 5):
 #
 # Each line of forward is linear in what it gets, so backward applies the transposes in reverse order. From $y = A^\mathsf{T} M A$ comes $\partial M = A\, \partial y\, A^\mathsf{T}$. The
 # products over the channels are Linear layers, one for each point: $\partial V = \partial M\, U^\mathsf{T}$ and $\partial U = V^\mathsf{T}\, \partial M$. From $V = B x B^\mathsf{T}$ comes
-# $\partial x = B^\mathsf{T}\, \partial V\, B$, where tiles overlap added up, and from $U = G W G^\mathsf{T}$ comes $\partial W = G^\mathsf{T}\, \partial U\, G$. No formula of chapter 03 is needed again.
+# $\partial x = B^\mathsf{T}\, \partial V\, B$, added up where tiles overlap, and from $U = G W G^\mathsf{T}$ comes $\partial W = G^\mathsf{T}\, \partial U\, G$. No formula of chapter 03 is needed again.
 
 # %%
 show_source(WinogradConv2d.backward)
 
 # %% [markdown]
-# **Expect** finite differences to agree as well as with any layer, and $\langle A x, v \rangle = \langle x, A^\mathsf{T} v \rangle$ (chapter 03, exercise 3).
+# **Expect** finite differences to agree as well as with any layer, and $\langle L x, v \rangle = \langle x, L^\mathsf{T} v \rangle$ for the layer $L$ without its bias (chapter 03, exercise 3).
 
 # %%
 gradient_errors = {}
@@ -230,9 +232,9 @@ print(f"two sides {sides[0]:.10f} {sides[1]:.10f}")
 # %% [markdown]
 # ## What it costs in accuracy
 #
-# The direct sum adds products of the size of its inputs. The transforms add and subtract numbers of different sizes: at the point 2, the power $z^5$ is 32, and what was
+# The direct sum adds products of the size of its inputs. The transforms add and subtract numbers of different sizes: at the point 2 the power $2^4$ is 16, at ½ it is 1/16, and what was
 # added at one place is subtracted at another. Rounding errors grow with the numbers that cancel. We compute with float32 and compare with float64, 64 channels, for kernels of
-# 3×3. **Expect** the error to grow with the tile, to more than ten times from $m = 2$ to $m = 6$, and all of it to stay far below 1e-3.
+# 3×3. **Expect** next to nothing lost at $m \le 2$, where the matrices hold only 0, ±1 and ±½, then growth to more than ten times that, and all of it to stay far below 1e-3. (It is one draw.)
 
 # %%
 channels, kernels, count = 64, 8, 60
@@ -262,40 +264,41 @@ axes.semilogy(list(rounding), list(rounding.values()), label="Winograd, float32"
 axes.semilogy(list(direct_rounding), list(direct_rounding.values()), label="direct, float32")
 axes.set(xlabel="side m of a tile of outputs", ylabel="largest error / largest output")
 axes.axvline(TILES[3], color="0.6", lw=1, ls="-", marker="")
-axes.text(TILES[3] + 0.05, min(direct_rounding.values()), "used here", fontsize=9, color="0.35")
+axes.text(TILES[3] - 0.07, 1.1e-6, "used here", fontsize=9, color="0.35", ha="right")
 axes.legend()
-show(figure, "**Figure 18.2.** Rounding errors in float32 against float64, by tile size, for 3×3 kernels and 64 channels. Each larger tile saves fewer "
-             "products than the one before, and large tiles lose accuracy.")
+show(figure, "**Figure 18.2.** Rounding errors in float32 against float64, by tile size, for 3×3 kernels and 64 channels. Large tiles lose accuracy.")
 
 # %% [markdown]
-# Gradients of a batch differ from one batch to the next by far more than this, so training does not notice. Whoever compares weights with another program does: the net takes
-# `AlexNet(convolution="direct")` for that.
+# What this does to a training we have not measured. Whoever compares weights with another program sees it, and takes `AlexNet(convolution="direct")`.
 #
 # ## Layer by layer
 #
-# What is gained in AlexNet? Count multiplications per image, of one tower's convolutions as they are tiled: 13 outputs take three tiles of 5, so some of the outputs computed
-# are thrown away. conv1 stands there with its stride folded (next section). **Expect** conv2 to gain most, and all five to need less than half.
+# What is gained in AlexNet? Count multiplications per image, in one tower, as the layers are tiled: 13 outputs take three tiles of 5, so some of the outputs computed
+# are thrown away. conv1 stands there with its stride folded (next section). The transforms come on top: a product with an n×n matrix from either side for each channel of a tile, and with
+# $A^\mathsf{T}$ and $A$ for each kernel. **Expect** conv2 to gain most, and all five to need less than half even so.
 
 # %%
 # Of one tower: maps, kernels, size, stride, padding, side.
 layers = {"conv1": (3, 48, 11, 4, (0, 3), 224), "conv2": (48, 128, 5, 1, 2, 27),
           "conv3": (256, 192, 3, 1, 1, 13), "conv4": (192, 192, 3, 1, 1, 13),
           "conv5": (192, 128, 3, 1, 1, 13)}
-gain = {}
+gain, with_transforms = {}, {}
 for name, (C, K, size, stride, padding, side) in layers.items():
     P = Conv2d(C, K, size, stride, padding).output_shape((side, side, C))[0]
     r = -(-size // stride)
     m = TILES[r]
-    direct, products = P**2 * size**2 * C * K, (-(-P // m) * (m + r - 1)) ** 2 * stride**2 * C * K
-    gain[name] = products / direct
+    n, tiles = m + r - 1, (-(-P // m)) ** 2
+    direct, products = P**2 * size**2 * C * K, tiles * n**2 * stride**2 * C * K
+    moved = tiles * (2 * n**3 * stride**2 * C + (m * n**2 + m**2 * n) * K)
+    gain[name], with_transforms[name] = products / direct, (products + moved) / direct
     print(f"{name}: {direct:11,} → {products:11,} multiplications in the products: "
-          f"{gain[name]:.2f}")
+          f"{gain[name]:.2f}, with the transforms {with_transforms[name]:.2f}")
 
 # %% [markdown]
-# The transforms come on top. They take a few sums for each number of the maps, however many kernels there are: so they weigh little where there are many kernels and
-# channels, and outweigh the gain where there are few (the small net of chapter 12 has 32). Now the clock, with both layers as the net runs them, on one thread. **Expect** the time to
-# shrink much less than the multiplications do: for conv2 clearly, for conv3 hardly on a busy machine. The transforms move a lot of memory, and what the gain is depends on how
-# much of it the machine has for itself. (On a machine that was otherwise idle, conv2 took 0.24 of the direct layer's time: `nn/fast/winograd.py`.)
+# The transforms weigh little where there are many kernels and channels, and outweigh the gain where there are few (the small net of chapter 12 has 32). Now the clock, with both
+# layers as the net runs them, on one thread; the kernels' transform, once per step, is not counted. **Expect** the time to shrink much less than the multiplications do: for conv2
+# clearly, for conv3 hardly on a busy machine. The transforms also move a lot of memory; how much of the time that takes we have not measured apart. (On a machine that was otherwise
+# idle, conv2 took 0.24 of the direct layer's time: `nn/fast/winograd.py`.)
 
 # %%
 times = {}
@@ -314,11 +317,11 @@ for name in ("conv2", "conv3"):
 # ## Why conv1 must be folded
 #
 # The gain comes from neighbouring outputs that share inputs in the pattern of a polynomial product: output $i + 1$ sees what output $i$ sees, moved by *one*. With stride 4 it is moved by four,
-# and the pattern is gone. The outputs between, which would restore it, are 15 of 16 that nobody needs.
+# and the pattern is gone. One could compute all outputs at stride 1, but 15 of 16 would be thrown away.
 #
 # The way out is to rewrite the layer. With $i = 4a + b$, the sum over pixels $i$ becomes one over blocks $a$ and places $b$ in a block:
 #
-# $$y_p = \sum_{i} x_{4p + i}\, w_i = \sum_{b=0}^{3} \sum_{a} x^{(b)}_{p + a}\, w^{(b)}_a, \qquad x^{(b)}_a = x_{4a+b}, \quad w^{(b)}_a = w_{4a+b} .$$
+# $$y_j = \sum_{i} x_{4j + i}\, w_i = \sum_{b=0}^{3} \sum_{a} x^{(b)}_{j + a}\, w^{(b)}_a, \qquad x^{(b)}_a = x_{4a+b}, \quad w^{(b)}_a = w_{4a+b} .$$
 #
 # That is a correlation with *stride 1*, of maps with a fourth of the side and, in two dimensions, $4^2 = 16$ times the channels. Kernels of 11 become kernels of
 # $\lceil 11/4 \rceil = 3$, with one zero added at the end. So conv1 is a layer of 48 channels and 3×3 kernels.
@@ -457,12 +460,13 @@ check(lambda: [after_folding(*case) for case in cases], right, [([(t * C, r, z) 
 #
 # </details>
 #
-# **3.** A tile of 6×6 outputs saves more multiplications than one of 4×4. Why is it not the better choice in float32?
+# **3.** A map has 13 outputs a side, and the kernels are 3×3. Which of the tiles of 4, 5 and 6 takes the fewest
+# multiplications?
 #
 # <details><summary>Answer</summary>
 #
-# It needs more points, so larger powers in its matrices. Sums of large numbers of opposite sign cancel, and the
-# rounding error grows: accuracy is what pays for the saving.
+# Four tiles of 4 take (4·6)² = 576, three of 5 take (3·7)² = 441, three of 6 take (3·8)² = 576 (they cover 18 outputs,
+# of which five are thrown away): 5. In float32 the tile of 6 rounds a little worse as well.
 #
 # </details>
 #
@@ -470,7 +474,7 @@ check(lambda: [after_folding(*case) for case in cases], right, [([(t * C, r, z) 
 #
 # A convolution is a product of polynomials, and such a product needs only as many multiplications as it has coefficients. The adjoint of that product is a correlation, which a layer
 # computes, with the same number of multiplications. In two dimensions and over many channels it becomes three kinds of matrix products, and backward is the transposes in reverse. Larger
-# tiles save more multiplications and round worse, so a tile of 4 or 5 is a compromise. A stride must be folded into the channels first, as only outputs that are one pixel apart share
+# tiles save more multiplications, but round worse and may not fit the map: on 13 outputs, tiles of 5 take fewer than tiles of 6. A stride must be folded into the channels first, as only outputs that are one pixel apart share
 # their inputs in the right pattern.
 #
 # This is the last chapter. [The paper's margin](margin.md) goes through the paper once more, number by number; all chapters: [README](README.md).
@@ -485,6 +489,9 @@ assert max(polynomial_difference, by_hand_difference, matrices_difference, first
 assert max(tile_differences.values()) < 1e-9 and max(layer_differences.values()) < 1e-9
 assert max(gradient_errors.values()) < 1e-6 and abs(sides[0] - sides[1]) < 1e-9
 assert rounding[6] > 10 * rounding[2] and max(rounding.values()) < 1e-3 and max(direct_rounding.values()) < rounding[5]
+assert all(rounding[m] < 4 * direct_rounding[m] and set(np.abs(np.concatenate([part.ravel() for part in transforms(m, 3)]))) <= {0, 0.5, 1} for m in (1, 2))
+assert all((4 * matrices(r, np.float64)[1] % 1 == 0).all() for r in (3, 5)) and max(with_transforms.values()) < 0.5
+assert {m: (-(-13 // m) * (m + 2)) ** 2 for m in (4, 5, 6)} == {4: 576, 5: 441, 6: 576}
 assert min(gain, key=gain.get) == "conv2" and max(gain.values()) < 0.5
 assert all(gain[name] < fast / direct for name, (direct, fast) in times.items()) and times["conv2"][1] < 1.5 * times["conv2"][0]
 assert folded.shape == (3, 3, 48, 48) and 665_784_864 == sum(P * P * K * R * R * C for P, K, R, C in (

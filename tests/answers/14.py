@@ -53,22 +53,3 @@ def seeds_needed(points, part, scatter):
 # %% 3 wrong
 def seeds_needed(points, part, scatter):
     return 24
-# %% 4 right
-def taken_together(then, now):
-    d = [*then, *now]
-    mean = sum(d) / len(d)
-    return mean, (sum((x - mean) ** 2 for x in d) / (len(d) - 1) / len(d)) ** 0.5
-# %% 4 wrong
-def taken_together(then, now):
-    return (then.mean() + now.mean()) / 2, mean_and_error(np.concatenate([then, now]))[1]
-# %% 4 wrong
-def taken_together(then, now):
-    d = np.concatenate([then, now])
-    return d.mean(), d.std(ddof=1)
-# %% 4 wrong
-def taken_together(then, now):
-    d = np.concatenate([then, now])
-    return d.mean(), d.std() / np.sqrt(len(d))
-# %% 4 wrong
-def taken_together(then, now):
-    return mean_and_error(then + now)
