@@ -40,7 +40,7 @@ from nn.checkpoint import write_text
 COLUMNS = ("data", "images", "setting", "activation", "lr", "seed", "epoch", "loss", "error")
 SETTINGS = {            # factor of the pixels, 0 to 255 minus the mean; initial values; learning rates to try
     "printed": (1.0, "paper", {"relu": (0.001, 0.002, 0.004, 0.008), "tanh": (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)}),
-    "pixels": (0.01, "paper", {"relu": (0.04, 0.08, 0.16, 0.32), "tanh": (0.04, 0.08, 0.16, 0.32)}),
+    "pixels": (0.01, "paper", {"relu": (0.01, 0.02, 0.04, 0.08), "tanh": (0.02, 0.04, 0.08, 0.16)}),
     "values": (1.0, "he", {"relu": (1e-6, 4e-6, 1.6e-5, 6.4e-5), "tanh": (0.005, 0.01, 0.02, 0.04)}),
     "modern": (0.01, "he", {"relu": (0.0025, 0.005, 0.01, 0.02), "tanh": (0.01, 0.02, 0.04, 0.08)})}
 BATCH, LOOKS, LOOKED_AT = 128, 4, 1000                      # images a step, looks an epoch, images looked at
