@@ -7,7 +7,7 @@
     labels.py     ImageNet's classes; files of labels
     sources.py    sources that are image files: folders, ImageNet's archives, Kaggle's and Tiny-ImageNet's layouts
     decode.py     the bytes of one file → a square of pixels (§ 2)
-    make_shard.py one of the shards in which images are prepared
+    make_shard.py one shard of what is prepared: the work of a process
     prepare.py    a source → shards, once for all runs (§ 2)
     shards.py     reading and checking what was prepared
     images.py     many images as one array: prepared shards, or files decoded at use
