@@ -11,6 +11,7 @@
     prepare.py    a source → shards, once for all runs (§ 2)
     shards.py     reading and checking what was prepared
     images.py     many images as one array: prepared shards, or files decoded at use
+    load.py       any source → training, validation and test set
     views.py      mean, colour noise, crops, mirrors, the ten views (§ 4.1)
     prefetch.py   batches made while the net computes (§ 4.1)
     pictures.py   contact sheets, sheets of augmentations

@@ -367,7 +367,7 @@ MUTANTS = [     # name, file, text, its replacement, the test that must fail
      f"{API}::test_importing_leaves_the_backend"),
     ("train: memory is not checked", "train.py", "    expect_memory(network, -(-options.batch_size // ranks.replicas))\n", "",
      f"{STRICT}::test_too_little_memory_is_said_before_the_first_step"),
-    ("data: validation images stay in the training set", "data.py", "for part in (held, ~held))",
+    ("data: validation images stay in the training set", "imaging/load.py", "for part in (held, ~held))",
      "for part in (held, held | ~held))", DATA),
     ("data: standard deviation instead of eigenvalue", "imaging/views.py", "values / 255 if", "np.sqrt(values) if",
      f"{VIEWS}::test_colour_noise_is_the_papers_formula"),

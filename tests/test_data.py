@@ -18,6 +18,7 @@ from data import DataError, Split
 from imaging import arrays as array_sources
 from imaging import decode as decoding
 from imaging import download
+from imaging import load as loading
 from imaging.decode import decode
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -578,7 +579,7 @@ def test_broken_files_are_left_out_and_named(folder, monkeypatch):
     monkeypatch.setattr(decoding, "PIXELS", 3599)
     with pytest.raises(DataError, match="5 of 22 images are broken, over 1%; repair or remove them: .*bomb.bmp"):
         data.load(folder)
-    monkeypatch.setattr(data, "BROKEN", 0.5)
+    monkeypatch.setattr(loading, "BROKEN", 0.5)
     found = data.load(folder, holdout=0.2, size=16)
     reasons = {Path(bad.split(": ")[0]).name: bad.split(": ", 1)[1] for bad in found.bad}
     assert list(reasons) == ["bomb.bmp", "empty.jpg", "float.tif", "text.jpg", "truncated.jpg"]
@@ -600,7 +601,7 @@ def test_one_percent_broken_is_bearable(tmp_path):
 
 def test_a_broken_file_moves_no_label(folder, monkeypatch):
     """Each remaining image keeps its own label: class a is black, class b white."""
-    monkeypatch.setattr(data, "BROKEN", 1.0)
+    monkeypatch.setattr(loading, "BROKEN", 1.0)
     for file in folder.glob("*/*/*"):
         Image.new("RGB", (8, 8), "black" if file.parent.name == "a" else "white").save(file)
     for name in "train/a/0.JPEG", "train/b/3.png", "val/a/0.jpg":
@@ -623,7 +624,7 @@ def test_wrong_folders(folder):
 
 
 def test_a_folder_too_large_is_not_decoded(folder, monkeypatch):
-    monkeypatch.setattr(data, "decode_item", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(loading, "decode_item", lambda *_: pytest.fail("decoded"))
     with pytest.raises(DataError, match="17 images of 9999 x 9999 x 3 need 4.7 GiB.* choose a size up to 9176"):
         data.load(folder, size=9999)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 import data
 from data import DataError, Split
+from imaging import load as loading
 from imaging.prefetch import Prefetch
 from imaging.views import colour_axes, cutout_draws
 from train import main
@@ -274,7 +275,7 @@ def test_a_broken_file_is_left_out_of_its_batch_and_named(folder):
 
 
 def test_a_large_folder_says_how_else(folder, monkeypatch):
-    monkeypatch.setattr(data, "MEMORY", 1000)
+    monkeypatch.setattr(loading, "MEMORY", 1000)
     with pytest.raises(DataError, match="python data.py prepare .* PREPARED --size 16.*--lazy"):
         data.load(folder, 16)
     assert len(data.load(folder, 16, lazy=True).train.labels) == 108
