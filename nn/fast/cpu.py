@@ -37,10 +37,12 @@ class CpuForms(PlainForms):
             return ReciprocalNorm
         return super().choose(layer)
 
-    def prepare(self, layer, count):
-        if not isinstance(layer, WinogradConv2d):
-            return {}
-        return {"U": layer.kernel_points()} if count >= FEW else {"direct": True}
+    def prepare(self, layers, count):
+        winograd = [key for key, layer in layers.items() if isinstance(layer, WinogradConv2d)]
+        if count < FEW:
+            return super().prepare(layers, count) | dict.fromkeys(winograd, {"direct": True})
+        points = self.workers.map(lambda key: {"U": layers[key].kernel_points()}, winograd)
+        return super().prepare(layers, count) | dict(zip(winograd, points))
 
     def update(self, updates):
         """In blocks, in place: no array of a parameter's size is made, and a block stays in cache between passes."""

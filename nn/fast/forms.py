@@ -27,9 +27,10 @@ class PlainForms:
         """The fast class for a plain layer, or None."""
         return self.fast.get(type(layer))
 
-    def prepare(self, layer, count):
-        """{argument: value} for layer.forward and backward, once for all pieces of a batch of `count` images."""
-        return {}
+    def prepare(self, layers, count):
+        """{key: layer} → {key: {argument: value} for its forward and backward}, once for all pieces of a batch of `count`
+        images."""
+        return {key: {} for key in layers}
 
     def update(self, updates):
         """Apply a list of nn.optim.Update."""

@@ -36,9 +36,7 @@ class StagePass:
         self.network, self.stage, self.receivers, self.widths = network, stage, receivers, widths
         self.towers = towers = [t for t in receivers if t in network.mine]
         self.jobs = [Job(images, t) for images in pieces(network, stage, count) for t in towers]
-        layers = [(t, name) for t in towers for name in stage.layers]
-        prepared = self.run(lambda at: network.forms.prepare(network.layers[at[0]][at[1]], count), layers)
-        self.prepared = dict(zip(layers, prepared))                 # {(tower, name): arguments for all its pieces}
+        self.prepared = network.forms.prepare({(t, name): network.layers[t][name] for t in towers for name in stage.layers}, count)
 
     def forward(self, xs, train, step):
         """{tower: its maps of the whole batch} → the same after the stage."""
