@@ -97,9 +97,9 @@ def colour_noise(images, sigma=0.1, factor="eigenvalue"):
             would be left of it. Of pixels from 0 to 1 it is 4.9 levels: that is what is meant here.
             "deviation": √λ, the standard deviation along p, as the 2012 code has it (which then divides by 1.1). It is
             the same in every unit: 11.3 levels along p1.
-            Measured on 4,500 photographs (Tiny-ImageNet, ten classes, 256 pixels): the brightness of an image, its mean
-            over the channels, changes with a standard deviation of 2.8 grey levels by λ of pixels from 0 to 1, 716 by λ
-            of pixels from 0 to 255, and 6.4 by √λ. The printed formula is the default.
+            With the λ and p of 4,500 photographs (Tiny-ImageNet, ten classes, 256 pixels), the brightness of an image, its
+            mean over the channels, changes with a standard deviation of 2.8 grey levels by λ of pixels from 0 to 1, 714 by
+            λ of pixels from 0 to 255, and 6.4 by √λ (notebooks/09). The printed formula is the default.
     """
     require(factor in FACTORS, f"colour factor {factor!r}: expected {' or '.join(FACTORS)}")
     require(sigma >= 0, f"colour noise of standard deviation {sigma}: expected 0 or more")
