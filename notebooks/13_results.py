@@ -250,7 +250,7 @@ show(figure, "**Figure 13.3.** The first layer's kernels before and after traini
              "In most the initial noise still shows.")
 
 # %% [markdown]
-# The full net trained on photographs for an hour is in [docs/tiny10](../docs/tiny10/README.md): after 350 steps its kernels,
+# The full net trained on photographs for an hour is in [docs/tiny10](../docs/tiny10/README.md): after 665 steps its kernels,
 # too, are mostly noise yet. The paper's had more than 840,000 steps.
 #
 # ## Five guesses
