@@ -28,8 +28,8 @@ class PlainForms:
         return self.fast.get(type(layer))
 
     def prepare(self, layers, count):
-        """{key: layer} → {key: {argument: value} for its forward and backward}, once for all pieces of a batch of `count`
-        images."""
+        """{key: layer} → {key: {argument: value} for its forward and backward}, once for all pieces of a batch of
+        `count` images."""
         return {key: {} for key in layers}
 
     def update(self, updates):

@@ -36,7 +36,8 @@ class StagePass:
         self.network, self.stage, self.receivers, self.widths = network, stage, receivers, widths
         self.towers = towers = [t for t in receivers if t in network.mine]
         self.jobs = [Job(images, t) for images in pieces(network, stage, count) for t in towers]
-        self.prepared = network.forms.prepare({(t, name): network.layers[t][name] for t in towers for name in stage.layers}, count)
+        layers = {(t, name): network.layers[t][name] for t in towers for name in stage.layers}
+        self.prepared = network.forms.prepare(layers, count)        # {(tower, name): arguments for all its pieces}
 
     def forward(self, xs, train, step):
         """{tower: its maps of the whole batch} → the same after the stage."""
